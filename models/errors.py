@@ -1,0 +1,240 @@
+"""Every error of the platform.
+
+    ThoraxError
+    ├── RadiographError                what was sent is no readable, usable radiograph
+    │   ├── MalformedFileError         recognised, but empty, truncated or corrupt
+    │   ├── UnknownFormatError         neither PNG, JPEG nor DICOM
+    │   ├── TooLargeError              more bytes or pixels than allowed
+    │   └── UnusableRadiographError    readable, but not one grey frontal picture
+    │       ├── NoPixelDataError       a DICOM instance without pixels
+    │       └── MultiFrameError        more than one frame
+    ├── ConfigurationError             what a user set cannot be meant
+    │   ├── UnknownNameError           a name that no table holds
+    │   └── SettingsError              params.yaml or the environment is wrong
+    ├── DataError                      a data set cannot be used
+    │   ├── RawDataMissingError        the publisher's files are not where they should be
+    │   ├── UnreadableImagesError      too many images of a source cannot be read
+    │   └── LabelsError                no or impossible labels for a task
+    ├── TrainingError                  training cannot go on
+    ├── BundleError                    a bundle is not what it should be
+    │   ├── BundleWriteError           it could not be written; nothing is left behind
+    │   ├── BundleFormatError          its manifest is missing, newer or malformed
+    │   ├── BundleDigestError          a file differs from what was released
+    │   └── ParityError                the exported graph disagrees with the trained one
+    ├── RegistryError                  the model registry says no
+    │   ├── RegistryUnreachableError   it does not answer
+    │   └── ModelNotFoundError         no such model, version or alias
+    └── ServiceError                   the service cannot answer now
+        ├── OverloadedError            too many requests wait
+        └── DeadlineError              the answer took longer than the caller was promised
+
+The message template lives on the class; whoever raises passes the values, which stay readable as `error.values`.
+No message holds a value read from a patient's file other than sizes and the Standard's own terms.
+"""
+
+from typing import ClassVar, Self
+
+
+def _rebuild(cls: type["ThoraxError"], values: dict[str, object]) -> "ThoraxError":
+    return cls(**values)
+
+
+class ThoraxError(Exception):
+    """Root of the family: says what was expected, what was received and what to do."""
+
+    code: ClassVar[str] = "error"
+    message: ClassVar[str] = "{reason}"
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+        super().__init__(self.message.format(**values))
+
+    def __reduce__(self) -> tuple[object, tuple[type[Self], dict[str, object]]]:
+        # Exception's own pickling would call __init__ with the message; errors travel between Ray processes.
+        return _rebuild, (type(self), self.values)
+
+
+class RadiographError(ThoraxError):
+    """What was sent is no readable, usable radiograph."""
+
+    code = "radiograph"
+
+
+class MalformedFileError(RadiographError):
+    """The format was recognised, but the content is empty, truncated or corrupt."""
+
+    code = "malformed_file"
+    message = "Expected a complete {format} file, but {reason}. Send the file again, unchanged from its origin."
+
+
+class UnknownFormatError(RadiographError):
+    """The first bytes are those of no supported format."""
+
+    code = "unknown_format"
+    message = (
+        "Expected a PNG, JPEG or DICOM file, recognised by its content, but received {received}. "
+        "Export the radiograph in one of these formats."
+    )
+
+
+class TooLargeError(RadiographError):
+    """More bytes or pixels than the limit; refused before decoding."""
+
+    code = "too_large"
+    message = "Expected at most {limit} {unit}, but received {received} {unit}. Send a smaller file."
+
+
+class UnusableRadiographError(RadiographError):
+    """Readable, but not one grey picture that a model could score."""
+
+    code = "unusable_radiograph"
+    message = "Expected one grey frontal radiograph, but {reason}. Send a single-frame CR or DX image."
+
+
+class NoPixelDataError(UnusableRadiographError):
+    """A DICOM instance without pixel data, such as a structured report."""
+
+    code = "no_pixel_data"
+    message = (
+        "Expected a DICOM image, but this instance ({sop_class}) has no Pixel Data (7FE0,0010). "
+        "Send the image instance of the study."
+    )
+
+
+class MultiFrameError(UnusableRadiographError):
+    """More than one frame, such as a tomosynthesis or a cine loop."""
+
+    code = "multi_frame"
+    message = "Expected one frame, but received {frames}. Send a single-frame CR or DX image."
+
+
+class ConfigurationError(ThoraxError):
+    """What a user set cannot be meant."""
+
+    code = "configuration"
+
+
+class UnknownNameError(ConfigurationError):
+    """A name that the table of its kind does not hold."""
+
+    code = "unknown_name"
+    message = "Unknown {kind} {name!r}; known are: {known}."
+
+
+class SettingsError(ConfigurationError):
+    """params.yaml or the environment is wrong."""
+
+    code = "settings"
+    message = "{where}: {reason}"
+
+
+class DataError(ThoraxError):
+    """A data set cannot be used."""
+
+    code = "data"
+
+
+class RawDataMissingError(DataError):
+    """The publisher's files are not where they should be."""
+
+    code = "raw_data_missing"
+    message = "Expected {expected} under {folder}, but found none. {remedy}"
+
+
+class UnreadableImagesError(DataError):
+    """More images of a source are unreadable than the run may lose."""
+
+    code = "unreadable_images"
+    message = (
+        "{unreadable} of {images} images of {source} cannot be read, more than the allowed {allowed:.1%}; "
+        "each is listed with its reason in {listing}. Fetch the source again, or raise prepare.max_unreadable."
+    )
+
+
+class LabelsError(DataError):
+    """No or impossible labels for a task."""
+
+    code = "labels"
+    message = "Task {task}: {reason}"
+
+
+class TrainingError(ThoraxError):
+    """Training cannot go on."""
+
+    code = "training"
+
+
+class BundleError(ThoraxError):
+    """A bundle is not what it should be."""
+
+    code = "bundle"
+
+
+class BundleWriteError(BundleError):
+    """A bundle could not be written; nothing half-written is left behind."""
+
+    code = "bundle_write"
+    message = (
+        "The bundle {path} could not be written: {reason}. Nothing was left behind; free some space and run again."
+    )
+
+
+class BundleFormatError(BundleError):
+    """The manifest is missing, malformed or of a newer schema."""
+
+    code = "bundle_format"
+    message = "{path} is no bundle this release can read: {reason}."
+
+
+class BundleDigestError(BundleError):
+    """A file of the bundle differs from what was released."""
+
+    code = "bundle_digest"
+    message = "{path}: expected {expected}, but received {received}. The bundle is not loaded; download it again."
+
+
+class ParityError(BundleError):
+    """The exported graph disagrees with the trained network."""
+
+    code = "parity"
+    message = "Expected {graph} to equal Keras within {tolerance}, but {output} differs by {difference}."
+
+
+class RegistryError(ThoraxError):
+    """The model registry says no."""
+
+    code = "registry"
+
+
+class RegistryUnreachableError(RegistryError):
+    """The registry does not answer."""
+
+    code = "registry_unreachable"
+    message = "The model registry {uri} cannot be reached: {reason}. Check THORAX_REGISTRY_URI and that it runs."
+
+
+class ModelNotFoundError(RegistryError):
+    """No such model, version or alias."""
+
+    code = "model_not_found"
+    message = "The registry holds no {wanted}; it holds: {known}."
+
+
+class ServiceError(ThoraxError):
+    """The service cannot answer now."""
+
+    code = "service"
+
+
+class OverloadedError(ServiceError):
+    """Too many requests wait already."""
+
+    code = "overloaded"
+    message = "The service is overloaded. Send the request again after {retry_after_seconds} seconds."
+
+
+class DeadlineError(ServiceError):
+    """The answer took longer than the caller was promised."""
+
+    code = "deadline"
+    message = "No answer within {seconds} seconds. Send the request again, or raise THORAX_REQUEST_TIMEOUT_SECONDS."
