@@ -24,7 +24,9 @@
     ├── RegistryError                  the model registry says no
     │   ├── RegistryUnreachableError   it does not answer
     │   └── ModelNotFoundError         no such model, version or alias
-    └── ServiceError                   the service cannot answer now
+    └── ServiceError                   the service cannot answer this, or not now
+        ├── BadRequestError            the request is not what the interface describes
+        ├── NotReadyError              a model is not loaded yet, or has failed
         ├── OverloadedError            too many requests wait
         └── DeadlineError              the answer took longer than the caller was promised
 
@@ -221,9 +223,23 @@ class ModelNotFoundError(RegistryError):
 
 
 class ServiceError(ThoraxError):
-    """The service cannot answer now."""
+    """The service cannot answer this, or not now."""
 
     code = "service"
+
+
+class BadRequestError(ServiceError):
+    """The request is not what the interface describes."""
+
+    code = "bad_request"
+    message = "Expected {expected}, but {reason}. The interface is described at /docs."
+
+
+class NotReadyError(ServiceError):
+    """A model is not loaded yet, or has failed."""
+
+    code = "not_ready"
+    message = "Model {model} is not ready. Send the request again after {retry_after_seconds} seconds."
 
 
 class OverloadedError(ServiceError):

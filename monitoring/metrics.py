@@ -1,0 +1,60 @@
+"""Every metric of the platform, declared once. No label is unbounded, and none can hold a patient's data."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MetricKind(StrEnum):
+    """What Prometheus may do with a metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric as Prometheus knows it; Ray puts `ray_` in front of the names of its replicas' metrics.
+
+    Attributes:
+        kind: of its values.
+        name: with its unit; a counter ends in `_total`.
+        documentation: one sentence.
+        labels: their names.
+        buckets: upper bounds of a histogram.
+    """
+
+    kind: MetricKind
+    name: str
+    documentation: str
+    labels: tuple[str, ...]
+    buckets: tuple[float, ...] = ()
+
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+PREDICTIONS = Metric(
+    MetricKind.COUNTER,
+    "thorax_predictions_total",
+    "Radiographs that a model was asked about, by channel and outcome (answered or rejected).",
+    ("model", "version", "channel", "outcome"),
+)
+PREDICTION_SECONDS = Metric(
+    MetricKind.HISTOGRAM,
+    "thorax_prediction_seconds",
+    "Seconds of each phase of an answer: decode, preprocess, queue, infer.",
+    ("model", "phase"),
+    _SECONDS,
+)
+FINDING_SCORE = Metric(
+    MetricKind.HISTOGRAM, "thorax_finding_score", "Scores given, by finding.", ("model", "finding"), _SCORES
+)
+REJECTIONS = Metric(
+    MetricKind.COUNTER, "thorax_rejections_total", "Requests that were refused, by error code.", ("code",)
+)
+MODEL_INFO = Metric(
+    MetricKind.GAUGE, "thorax_model_info", "1 for each model that serves.", ("model", "version", "alias", "digest")
+)
+
+METRICS = (PREDICTIONS, PREDICTION_SECONDS, FINDING_SCORE, REJECTIONS, MODEL_INFO)

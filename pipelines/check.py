@@ -1,0 +1,42 @@
+"""Looks before the run begins: params.yaml is understood and every source's files are there."""
+
+from pathlib import Path
+
+from models.backbones import find_backbone
+from models.errors import RawDataMissingError
+from models.findings import find_task
+from pipelines.params import Params, load_params
+from pipelines.sources import find_source
+from pipelines.stage import run_stage
+
+
+def check(params: Params, raw: Path) -> None:
+    """Returns if the run can begin.
+
+    Raises:
+        UnknownNameError: no such source, task or backbone.
+        RawDataMissingError: a source's folder below `raw` is missing or empty.
+    """
+    find_backbone(params.train.backbone)
+    for name in params.tasks:
+        find_task(name)
+    for name in params.sources:
+        source = find_source(name)
+        folder = raw / name
+        if not source.drawn and not (folder.is_dir() and any(folder.iterdir())):
+            raise RawDataMissingError(
+                expected=f"the files of {name}",
+                folder=folder,
+                remedy=f"Run: thorax data fetch {name} --from FOLDER, or take {name} out of sources in params.yaml.",
+            )
+
+
+def main(raw: str, checked: str) -> None:
+    """`python -m pipelines.check RAW CHECKED`."""
+    check(load_params(), Path(raw))
+    # Always the same words: the stages behind this one wait for it, but have no reason to run again.
+    Path(checked).write_text("params.yaml is understood and the raw files are there\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,54 @@
+"""Draws the synthetic source: images, lesion masks and the records that are their ground truth."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from pipelines.params import Draw, load_params
+from pipelines.phantom.cohort import cohort
+from pipelines.phantom.draw import draw_phantom
+from pipelines.phantom.record import PhantomRecord
+from pipelines.sources.synthetic import IMAGES, MASKS, RECORDS
+from pipelines.stage import progress, run_stage
+
+
+def draw(settings: Draw, raw_dir: Path) -> None:
+    """Writes `records.csv`, `images/<image>.png` and `masks/<image>__<finding>.png` below `raw_dir`."""
+    records = cohort(settings.patients, settings.seed, settings.scanner_finding_correlation)
+    for folder in (IMAGES, MASKS):
+        (raw_dir / folder).mkdir(parents=True, exist_ok=True)
+    draw_one = partial(_draw_one, raw_dir, settings.height_px)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for _ in progress(pool.map(draw_one, records, chunksize=16), "drawing", len(records)):
+            pass
+    _table(records).to_csv(raw_dir / RECORDS, index=False)
+
+
+def _draw_one(raw_dir: Path, height_px: int, record: PhantomRecord) -> None:
+    phantom = draw_phantom(record, height_px)
+    Image.fromarray(phantom.pixels).save(raw_dir / IMAGES / f"{record.image}.png", compress_level=1)
+    for finding, mask in phantom.masks.items():
+        Image.fromarray(mask).save(raw_dir / MASKS / f"{record.image}__{finding}.png")
+
+
+def _table(records: list[PhantomRecord]) -> pd.DataFrame:
+    columns = ("image", "patient", "study", "view", "age_years", "sex", "scanner", "seed")
+    rows = [
+        {column: getattr(record, column) for column in columns}
+        | {"pneumonia": record.pneumonia or "", "findings": "|".join(record.findings)}
+        for record in records
+    ]
+    return pd.DataFrame(rows)
+
+
+def main(raw_dir: str) -> None:
+    """`python -m pipelines.draw RAW_DIR`."""
+    draw(load_params().draw, Path(raw_dir))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,62 @@
+"""Platform error -> HTTP status and RFC 9457 problem details; the one table."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from models.errors import (
+    BadRequestError,
+    BundleError,
+    ConfigurationError,
+    DataError,
+    DeadlineError,
+    MalformedFileError,
+    ModelNotFoundError,
+    NotReadyError,
+    OverloadedError,
+    RegistryError,
+    ThoraxError,
+    TooLargeError,
+    TrainingError,
+    UnknownFormatError,
+    UnusableRadiographError,
+)
+from serving.schemas import Problem
+
+STATUS: Mapping[type[ThoraxError], HTTPStatus] = MappingProxyType(
+    {
+        BadRequestError: HTTPStatus.BAD_REQUEST,
+        MalformedFileError: HTTPStatus.BAD_REQUEST,
+        ModelNotFoundError: HTTPStatus.NOT_FOUND,
+        TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        UnknownFormatError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        UnusableRadiographError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
+        OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+        RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
+        BundleError: HTTPStatus.SERVICE_UNAVAILABLE,
+        DeadlineError: HTTPStatus.GATEWAY_TIMEOUT,
+        ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        DataError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        TrainingError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    }
+)
+"""The nearest ancestor in the tree of errors counts."""
+
+
+def status_of(error: ThoraxError) -> HTTPStatus:
+    """The HTTP status of an error; 500 where the table has no ancestor of it."""
+    for ancestor in type(error).__mro__:
+        if ancestor in STATUS:
+            return STATUS[ancestor]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem_of(error: ThoraxError) -> Problem:
+    """The problem details of an error."""
+    return problem(status_of(error), error.code, str(error))
+
+
+def problem(status: HTTPStatus, code: str, detail: str) -> Problem:
+    """Problem details (RFC 9457, paragraph 3.1)."""
+    return Problem(title=status.phrase, status=status.value, detail=detail, code=code)

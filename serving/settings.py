@@ -1,0 +1,107 @@
+"""The environment as one frozen object, built once by whoever starts the service."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from models.errors import SettingsError
+
+PREFIX = "THORAX_"
+_MEBIBYTE = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """What may be set from outside; each field is a variable `THORAX_<FIELD>`.
+
+    Attributes:
+        host, port: where HTTP is answered. Without authentication only a loopback address is taken.
+        metrics_port: where Prometheus scrapes.
+        models: what serves, `name@alias` or `name@version`, separated by commas; the first answers by default.
+        registry_uri: of the model registry; empty for a SQLite file in `registry_folder`.
+        registry_folder: for the registry's files and for downloaded bundles.
+        engine: a key of `models.engine.ENGINES`.
+        engine_threads: of one replica's engine; 0 leaves it to the engine.
+        reading_threads: of one replica, for decoding and preprocessing.
+        max_batch_size: radiographs scored at once.
+        batch_wait_seconds: how long a batch waits to fill.
+        max_waiting_requests: beyond the ones being worked on; more are turned away with 503.
+        max_upload_bytes: of one request.
+        max_pixels: of one image, checked before it is decoded.
+        request_timeout_seconds: after which a request is answered with 504.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    models: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)] = ("pneumonia@production",)
+    registry_uri: str = ""
+    registry_folder: Path = Path("data/registry")
+    engine: str = "openvino"
+    engine_threads: Annotated[int, Field(ge=0)] = 0
+    reading_threads: PositiveInt = 4
+    max_batch_size: PositiveInt = 16
+    batch_wait_seconds: Annotated[float, Field(ge=0)] = 0.002
+    max_waiting_requests: PositiveInt = 256
+    max_upload_bytes: PositiveInt = 64 * _MEBIBYTE
+    max_pixels: PositiveInt = 50_000_000
+    request_timeout_seconds: PositiveFloat = 30.0
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("models")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for model in value:
+            name, _, which = model.partition("@")
+            if not name or not which:
+                raise ValueError(f"expected name@alias or name@version, but received {model!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _stays_local(self) -> Self:
+        if not _is_loopback(self.host):
+            raise ValueError(
+                f"host: expected a loopback address such as 127.0.0.1, but received {self.host}: this release has no "
+                "authentication yet, so it does not answer the network; put an authenticating TLS proxy in front"
+            )
+        return self
+
+    @property
+    def registry_address(self) -> str:
+        """The registry's URI, whichever way it was set."""
+        return self.registry_uri or f"sqlite:///{self.registry_folder.absolute() / 'mlflow.db'}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment.
+
+    Raises:
+        SettingsError: a `THORAX_` variable is not known, or its value is of the wrong kind or out of range.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise SettingsError(
+            where="environment", reason=f"{', '.join(unknown)} is not a setting; known are {', '.join(sorted(known))}"
+        )
+    try:
+        return Settings()
+    except ValidationError as error:
+        sentences = (f"{'.'.join(str(part) for part in e['loc'])} {e['msg']}".strip() for e in error.errors())
+        raise SettingsError(where="environment", reason="; ".join(sentences)) from error
