@@ -11,6 +11,7 @@
     ├── ConfigurationError             what a user set cannot be meant
     │   ├── UnknownNameError           a name that no table holds
     │   └── SettingsError              params.yaml or the environment is wrong
+    ├── UnreadableFileError            a file named on the command line cannot be opened
     ├── DataError                      a data set cannot be used
     │   ├── RawDataMissingError        the publisher's files are not where they should be
     │   ├── UnreadableImagesError      too many images of a source cannot be read
@@ -128,6 +129,13 @@ class SettingsError(ConfigurationError):
 
     code = "settings"
     message = "{where}: {reason}"
+
+
+class UnreadableFileError(ThoraxError):
+    """A file named on the command line cannot be opened."""
+
+    code = "unreadable_file"
+    message = "Expected a readable file at {path}, but {reason}. Check its name and its permissions."
 
 
 class DataError(ThoraxError):

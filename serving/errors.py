@@ -19,6 +19,7 @@ from models.errors import (
     TooLargeError,
     TrainingError,
     UnknownFormatError,
+    UnreadableFileError,
     UnusableRadiographError,
 )
 from serving.schemas import Problem
@@ -37,6 +38,7 @@ STATUS: Mapping[type[ThoraxError], HTTPStatus] = MappingProxyType(
         BundleError: HTTPStatus.SERVICE_UNAVAILABLE,
         DeadlineError: HTTPStatus.GATEWAY_TIMEOUT,
         ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        UnreadableFileError: HTTPStatus.NOT_FOUND,
         DataError: HTTPStatus.INTERNAL_SERVER_ERROR,
         TrainingError: HTTPStatus.INTERNAL_SERVER_ERROR,
     }

@@ -117,9 +117,7 @@ def prediction_response(
     )
 
 
-def _findings(
-    names: Sequence[str], operating_points: Sequence[float], prediction: Prediction
-) -> list[FindingAnswer]:
+def _findings(names: Sequence[str], operating_points: Sequence[float], prediction: Prediction) -> list[FindingAnswer]:
     rows = zip(names, prediction.scores, prediction.probabilities, operating_points, prediction.present, strict=True)
     return [
         FindingAnswer(

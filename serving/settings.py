@@ -64,6 +64,8 @@ class Settings(BaseSettings):
             name, _, which = model.partition("@")
             if not name or not which:
                 raise ValueError(f"expected name@alias or name@version, but received {model!r}")
+        if len({model.partition("@")[0] for model in value}) < len(value):
+            raise ValueError(f"expected each model once, but received {', '.join(value)}")
         return value
 
     @model_validator(mode="after")

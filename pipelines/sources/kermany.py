@@ -9,7 +9,7 @@ from pipelines.sources.folders import copy_folder
 from pipelines.sources.source import ImageRow
 
 _ROOT = "chest_xray"
-_PNEUMONIA = re.compile(r"person(?P<patient>\d+)_(?P<kind>bacteria|virus)_\d+")
+_PNEUMONIA = re.compile(r"person(?P<patient>\d+)_(?P<kind>bacteria|virus)_\d+(?:_\d+)?")
 _NORMAL = re.compile(r"(?:NORMAL2-)?IM-(?P<patient>\d+)-\d+(?:-\d+)?")
 _KINDS = {"bacteria": "Bacterial Pneumonia", "virus": "Viral Pneumonia"}
 _THREE = ("Normal", "Bacterial Pneumonia", "Viral Pneumonia")

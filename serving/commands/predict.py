@@ -1,0 +1,72 @@
+"""`thorax predict`: scores files without a server, by the same bundle and the same code."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from models.bundle import Bundle, load_bundle
+from models.errors import RadiographError, UnreadableFileError
+from models.reading import ReadingLimits, read_radiograph
+from models.registry import PRODUCTION, Registry
+from serving.errors import problem_of
+from serving.schemas import ModelName, PredictionResponse, prediction_response
+from serving.settings import Settings, load_settings
+
+EXAMPLE = "Example: thorax predict chest.dcm --model pneumonia@production --json"
+
+
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM.")],
+    model: Annotated[
+        str | None, typer.Option(help="NAME[@ALIAS or @VERSION] of the registry, or the path of a bundle.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Findings of each file; a file that fails is answered with its error, the rest all the same."""
+    settings = load_settings()
+    limits = ReadingLimits(settings.max_upload_bytes, settings.max_pixels)
+    bundle, name = _load(settings, model or settings.models[0])
+    failed = False
+    for file in files:
+        try:
+            radiograph = read_radiograph(_bytes(file), limits)
+            answer = prediction_response(bundle, name, bundle.predict([radiograph])[0], radiograph.tags)
+            typer.echo(_line(file, answer) if as_json else _sentence(file, answer))
+        except (RadiographError, UnreadableFileError) as error:
+            failed = True
+            typer.echo(_line(file, problem_of(error)) if as_json else f"{file}: {error}", err=not as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _load(settings: Settings, model: str) -> tuple[Bundle, ModelName]:
+    if Path(model).is_dir():
+        bundle = load_bundle(Path(model), None, settings.engine, settings.engine_threads)
+        return bundle, ModelName(name=bundle.task.name, version="unregistered", digest=bundle.digest)
+    name, _, alias = model.partition("@")
+    registry = Registry(settings.registry_address, settings.registry_folder)
+    version = registry.resolve(name, alias or PRODUCTION)
+    folder = registry.download(version)
+    bundle = load_bundle(folder, version.digest, settings.engine, settings.engine_threads)
+    return bundle, ModelName(name=version.name, version=version.version, digest=version.digest)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UnreadableFileError(path=file, reason=error.strerror) from error
+
+
+def _line(file: Path, answer: BaseModel) -> str:
+    return json.dumps(answer.model_dump() | {"file": str(file)})
+
+
+def _sentence(file: Path, answer: PredictionResponse) -> str:
+    findings = ", ".join(
+        f"{one.finding} {one.score:.3f}{' (present)' if one.present else ''}" for one in answer.findings
+    )
+    return f"{file}: {findings}. {answer.notice}"

@@ -1,0 +1,31 @@
+"""`thorax serve`: the service on this machine."""
+
+import signal
+from types import FrameType
+
+import typer
+
+from serving.settings import load_settings
+
+EXAMPLE = "Example: THORAX_PORT=8001 thorax serve"
+
+
+def serve() -> None:
+    """Answers on http://127.0.0.1:8000 until Ctrl-C or a termination signal."""
+    from serving.service import running
+
+    settings = load_settings()
+    with running(settings) as address:
+        signal.signal(signal.SIGTERM, _stop)  # only now: Ray has put a handler of its own in place
+        typer.echo(f"Serving {', '.join(settings.models)}")
+        typer.echo(f"  predictions  {address}/v1/predictions")
+        typer.echo(f"  API docs     {address}/docs")
+        typer.echo(f"  metrics      http://127.0.0.1:{settings.metrics_port}/metrics")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            typer.echo("Stopping.")
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

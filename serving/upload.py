@@ -1,0 +1,64 @@
+"""The one file of a request, whole and in memory: what was sent never touches a disk."""
+
+from collections.abc import AsyncIterator
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from models.errors import BadRequestError, MalformedFileError, TooLargeError
+
+FIELD = "file"
+# Boundary lines and part headers around the file.
+_MULTIPART_OVERHEAD_BYTES = 16_384
+_EXPECTED = f"one file, as the multipart field {FIELD!r} or as the raw body"
+
+
+async def uploaded_file(request: Request, max_bytes: int) -> bytes:
+    """The multipart field `file`, or the raw body.
+
+    Raises:
+        TooLargeError: more than `max_bytes`; reading stops there.
+        MalformedFileError: nothing was sent.
+        BadRequestError: a multipart body without the field, with more than it, or broken.
+    """
+    multipart = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+    body = await _body(request, max_bytes + (_MULTIPART_OVERHEAD_BYTES if multipart else 0), max_bytes)
+    if multipart:
+        body = await _field(request, body, max_bytes)
+    if not body:
+        raise MalformedFileError(format="PNG, JPEG or DICOM", reason="it is empty")
+    return body
+
+
+async def _body(request: Request, stop_bytes: int, max_bytes: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > stop_bytes:
+        raise TooLargeError(limit=max_bytes, unit="bytes", received=int(announced))
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > stop_bytes:
+            raise TooLargeError(limit=max_bytes, unit="bytes", received=f"more than {stop_bytes}")
+    return bytes(body)
+
+
+async def _field(request: Request, body: bytes, max_bytes: int) -> bytes:
+    parser = MultiPartParser(request.headers, _once(body), max_files=1, max_fields=0)
+    parser.spool_max_size = len(body)  # the parser's default writes larger files to a temporary folder
+    try:
+        form: FormData = await parser.parse()
+    except (MultiPartException, KeyError) as error:  # KeyError: a content type without its boundary
+        reason = error.message if isinstance(error, MultiPartException) else "the boundary is missing"
+        raise BadRequestError(expected=_EXPECTED, reason=reason) from error
+    upload = form.get(FIELD)
+    if not isinstance(upload, UploadFile):
+        raise BadRequestError(expected=_EXPECTED, reason=f"the form has no file in a field {FIELD!r}")
+    content = await upload.read()
+    if len(content) > max_bytes:
+        raise TooLargeError(limit=max_bytes, unit="bytes", received=len(content))
+    return content
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
