@@ -35,6 +35,7 @@ def main(raw: str, checked: str) -> None:
     """`python -m pipelines.check RAW CHECKED`."""
     check(load_params(), Path(raw))
     # Always the same words: the stages behind this one wait for it, but have no reason to run again.
+    Path(checked).parent.mkdir(parents=True, exist_ok=True)
     Path(checked).write_text("params.yaml is understood and the raw files are there\n", encoding="utf-8")
 
 

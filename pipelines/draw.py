@@ -12,7 +12,7 @@ from pipelines.params import Draw, load_params
 from pipelines.phantom.cohort import cohort
 from pipelines.phantom.draw import draw_phantom
 from pipelines.phantom.record import PhantomRecord
-from pipelines.sources.synthetic import IMAGES, MASKS, RECORDS
+from pipelines.sources.synthetic import IMAGES, MASKS, RECORDS, Synthetic
 from pipelines.stage import progress, run_stage
 
 
@@ -47,7 +47,11 @@ def _table(records: list[PhantomRecord]) -> pd.DataFrame:
 
 def main(raw_dir: str) -> None:
     """`python -m pipelines.draw RAW_DIR`."""
-    draw(load_params().draw, Path(raw_dir))
+    params = load_params()
+    if Synthetic.name in params.sources:
+        draw(params.draw, Path(raw_dir))
+    else:  # the stage owes DVC its folder
+        Path(raw_dir).mkdir(parents=True)
 
 
 if __name__ == "__main__":
