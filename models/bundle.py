@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from models.calibration import Calibration
 from models.engine import Engine, load_engine
-from models.errors import BundleDigestError, BundleFormatError
+from models.errors import BundleDigestError, BundleFormatError, UnknownNameError
 from models.findings import Task, find_task
 from models.preprocessing import Preprocessor
 from models.radiograph import Radiograph
@@ -85,7 +85,10 @@ class Manifest(BaseModel):
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Self:
-        task = find_task(self.task)
+        try:
+            task = find_task(self.task)
+        except UnknownNameError as error:
+            raise ValueError(str(error)) from error
         if self.findings != task.findings:
             raise ValueError(f"findings of task {self.task} are {task.findings}, not {self.findings}")
         if len(self.operating_points) != len(self.findings):

@@ -1,8 +1,10 @@
 """Writes a bundle: whole and checked, or not at all."""
 
+import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,18 @@ PARITY_TOLERANCE = 1e-4
 
 
 def export_network(network: Any, folder: Path) -> None:
-    """Writes the network into `folder` as `model.keras` and, by Keras' own export, `model.onnx`."""
+    """Writes the network into `folder` as `model.keras` and, by Keras' own export, `model.onnx`.
+
+    Raises:
+        BundleWriteError: the disk is full or not writable; what was there stays.
+    """
     shape = (1, *network.input_shape[1:])
     network(np.zeros(shape, np.float32))  # Keras exports only a network that was called
-    network.save(folder / KERAS_MODEL)
-    network.export(folder / GRAPH, format="onnx", verbose=False)
+    with _scratch(folder, for_path=folder) as scratch:
+        network.save(scratch / KERAS_MODEL)
+        network.export(scratch / GRAPH, format="onnx", verbose=False)
+        for name in (KERAS_MODEL, GRAPH):
+            (scratch / name).replace(folder / name)
 
 
 def check_parity(network: Any, graph: Path, batch: NDArray[np.float32]) -> None:
@@ -48,29 +57,47 @@ def write_bundle(path: Path, exported: Path, manifest: Manifest) -> Manifest:
     """Makes the bundle of what `export_network` wrote into `exported`, with its card and manifest.
 
     Args:
-        path: the bundle's folder; an older bundle there is replaced in one step.
+        path: the bundle's folder; an older bundle there is replaced once the new one is complete.
         exported: holds `model.keras` and `model.onnx`.
         manifest: without `files`, which are filled in here.
 
     Raises:
         BundleWriteError: the disk is full or not writable; the older bundle stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
-            draft = Path(scratch) / "bundle"
-            draft.mkdir()
-            for name in (KERAS_MODEL, GRAPH):
-                shutil.copyfile(exported / name, draft / name)
-            (draft / CARD).write_text(model_card(manifest), encoding="utf-8")
-            complete = manifest.model_copy(update={"files": _hashes(draft, FILES)})
-            (draft / MANIFEST).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            if path.exists():
-                path.rename(Path(scratch) / "replaced")
-            draft.rename(path)
-    except OSError as error:
-        raise BundleWriteError(path=path, reason=error.strerror or "the disk refused") from error
+    with _scratch(path.parent, for_path=path) as scratch:
+        draft = scratch / "bundle"
+        draft.mkdir()
+        for name in (KERAS_MODEL, GRAPH):
+            shutil.copyfile(exported / name, draft / name)
+        (draft / CARD).write_text(model_card(manifest), encoding="utf-8")
+        complete = manifest.model_copy(update={"files": _hashes(draft, FILES)})
+        (draft / MANIFEST).write_text(complete.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if path.exists():
+            path.rename(scratch / "replaced")
+        draft.rename(path)
     return complete
+
+
+@contextmanager
+def _scratch(parent: Path, for_path: Path) -> Iterator[Path]:
+    """A folder in `parent` that is gone afterwards; what the disk refuses meanwhile is told of `for_path`."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent, prefix=f".{for_path.name}-") as scratch:
+            yield Path(scratch)
+    except Exception as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        reason = os.strerror(refusal.errno) if refusal.errno else str(refusal)
+        raise BundleWriteError(path=for_path, reason=reason) from error
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """The disk's own error behind one of Keras; h5py turns a full disk into a RuntimeError when it closes a file."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _hashes(folder: Path, names: Sequence[str]) -> dict[str, str]:

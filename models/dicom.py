@@ -8,7 +8,7 @@ or a warning, and names, identifiers and dates are never looked at.
 
 import re
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from pydicom import config, dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from models.errors import MalformedFileError, MultiFrameError, NoPixelDataError, TooLargeError, UnusableRadiographError
@@ -148,7 +148,8 @@ def _grey(stored: NDArray[Any], dataset: Dataset, options: dict[str, Any]) -> Le
     if options["photometric_interpretation"] == "MONOCHROME1" or _text(dataset, "PresentationLUTShape") == "INVERSE":
         shown = 1.0 - shown
     table: Levels = np.rint(shown * GREY_LEVELS).astype(np.uint16)
-    return table[codes]
+    levels: Levels = table[codes]
+    return levels
 
 
 def _is_padding(values: NDArray[Any], dataset: Dataset, signed: bool) -> NDArray[np.bool_]:
@@ -171,17 +172,20 @@ def _values_of_interest(values: Values, dataset: Dataset, signed: bool) -> Value
     """The modality's values -> [0, 1] by the first VOI LUT, else the first window (PS3.3 C.11.2); None without."""
     lookup = _lookup(dataset, "VOILUTSequence", values, signed)
     if lookup is not None:
-        return lookup[0] / (2 ** lookup[1] - 1)
+        looked_up: Values = lookup[0] / (2 ** lookup[1] - 1)
+        return looked_up
     function = _text(dataset, "VOILUTFunction") or "LINEAR"
     window = _numbers(dataset, "WindowCenter")[:1] + _numbers(dataset, "WindowWidth")[:1]
     if len(window) < 2 or window[1] < (1 if function == "LINEAR" else 1e-9):
         return None
     center, width = window
     if function == "SIGMOID":
-        return 1.0 / (1.0 + np.exp((-4.0 * (values - center) / width).clip(-700.0, 700.0)))
+        sigmoid: Values = 1.0 / (1.0 + np.exp((-4.0 * (values - center) / width).clip(-700.0, 700.0)))
+        return sigmoid
     if function == "LINEAR":
         center, width = center - 0.5, width - 1.0
-    return (values - center) / width + 0.5 if width > 0 else (values > center).astype(np.float64)
+    shown: Values = (values - center) / width + 0.5 if width > 0 else (values > center).astype(np.float64)
+    return shown
 
 
 def _lookup(dataset: Dataset, keyword: str, values: Values, signed: bool) -> tuple[Values, int] | None:
@@ -255,7 +259,7 @@ def _numbers(dataset: Dataset, keyword: str) -> list[float]:
 def _integers(dataset: Dataset, keyword: str, signed: bool = False) -> list[int]:
     """The values of a US or SS element, at most three; none where it is missing."""
     value = _bytes(dataset, keyword)[:6]
-    order = "little" if not value or _raw(dataset, keyword).is_little_endian else "big"
+    order: Literal["little", "big"] = "little" if not value or _raw(dataset, keyword).is_little_endian else "big"
     return [int.from_bytes(value[at : at + 2], order, signed=signed) for at in range(0, len(value) // 2 * 2, 2)]
 
 

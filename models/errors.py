@@ -185,7 +185,8 @@ class BundleWriteError(BundleError):
 
     code = "bundle_write"
     message = (
-        "The bundle {path} could not be written: {reason}. Nothing was left behind; free some space and run again."
+        "{path} could not be written: {reason}. Nothing half-written was left behind. "
+        "See that its disk has free space and may be written to, then run again."
     )
 
 

@@ -51,4 +51,5 @@ def from_grey_levels(levels: NDArray[np.uint16], tags: RadiographTags | None = N
 
 def to_grey_levels(radiograph: Radiograph) -> NDArray[np.uint16]:
     """The (H, W) uint16 grey levels `from_grey_levels` takes; the round trip is exact."""
-    return np.rint(radiograph.pixels * np.float32(GREY_LEVELS)).astype(np.uint16)
+    levels: NDArray[np.uint16] = np.rint(radiograph.pixels * np.float32(GREY_LEVELS)).astype(np.uint16)
+    return levels

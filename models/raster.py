@@ -132,7 +132,8 @@ def _grey_levels(image: Image.Image) -> Levels:
     if image.mode in {"LA", "PA", "RGBA"}:
         # Over black; float32 holds the product (at most 255 * 255 * 257 < 2**24) exactly.
         opacity = np.asarray(image.getchannel("A")).astype(np.float32)
-        return np.rint(grey * opacity * np.float32(_BYTE_TO_LEVEL) / np.float32(255)).astype(np.uint16)
+        over_black: Levels = np.rint(grey * opacity * np.float32(_BYTE_TO_LEVEL) / np.float32(255)).astype(np.uint16)
+        return over_black
     return grey * np.uint16(_BYTE_TO_LEVEL)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.bundle import read_manifest
-from models.errors import BundleError, ModelNotFoundError, RegistryUnreachableError
+from models.errors import BundleError, ModelNotFoundError, RegistryError, RegistryUnreachableError
 
 PRODUCTION = "production"
 _DIGEST_TAG = "thorax.digest"
@@ -46,6 +46,12 @@ def _is_whole(bundle: Path, digest: str) -> bool:
     return True
 
 
+def _check_opens(database: Path) -> None:
+    """Fails at once where MLflow would try for minutes to open the file."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    database.open("rb" if database.exists() else "ab").close()
+
+
 class Registry:
     """The registry at a URI.
 
@@ -53,7 +59,8 @@ class Registry:
         uri: `sqlite:///...` or the address of an MLflow server.
         folder: for downloaded bundles and, with SQLite, the registered files.
 
-    Every method raises `RegistryUnreachableError` where the registry does not answer.
+    Every method raises `RegistryUnreachableError` where the registry does not answer, and `RegistryError` where it
+    refuses what it was asked.
     """
 
     def __init__(self, uri: str, folder: Path) -> None:
@@ -82,8 +89,8 @@ class Registry:
             run = client.create_run(self._experiment(client, name))
             for key, value in metrics.items():
                 client.log_metric(run.info.run_id, key, value)
-            for key, value in manifest.training.parameters.items():
-                client.log_param(run.info.run_id, key, value)
+            for key, parameter in manifest.training.parameters.items():
+                client.log_param(run.info.run_id, key, parameter)
             client.log_artifacts(run.info.run_id, str(bundle), "bundle")
             client.set_terminated(run.info.run_id)
             created = client.create_model_version(
@@ -130,7 +137,8 @@ class Registry:
                     raise
                 return []
             found = client.search_model_versions(f"name='{name}'", order_by=["version_number DESC"])
-            return [self._version(client, entry, aliases) for entry in found]
+            # Others may have registered, under that name, what is no bundle.
+            return [self._version(client, entry, aliases) for entry in found if _DIGEST_TAG in entry.tags]
 
     def names(self) -> list[str]:
         """Every model's name, sorted."""
@@ -146,16 +154,17 @@ class Registry:
         kept = self._folder / "bundles" / version.digest.replace(":", "-")
         if _is_whole(kept, version.digest):
             return kept
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with self._client() as client, tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+        with self._client() as client:
             from mlflow.artifacts import download_artifacts
 
             source = client.get_model_version(version.name, version.version).source
-            arrived = Path(download_artifacts(artifact_uri=source, tracking_uri=self._uri, dst_path=scratch))
-            read_manifest(arrived, version.digest)
-            if not _is_whole(kept, version.digest):  # another process may have been first
-                shutil.rmtree(kept, ignore_errors=True)
-                arrived.rename(kept)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+                arrived = Path(download_artifacts(artifact_uri=source, tracking_uri=self._uri, dst_path=scratch))
+                read_manifest(arrived, version.digest)
+                if not _is_whole(kept, version.digest):  # another process may have been first
+                    shutil.rmtree(kept, ignore_errors=True)
+                    arrived.rename(kept)
         return kept
 
     @contextmanager
@@ -166,16 +175,18 @@ class Registry:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        if self._uri.startswith("sqlite:///"):
-            Path(self._uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
+            if self._uri.startswith("sqlite:///"):
+                _check_opens(Path(self._uri.removeprefix("sqlite:///")))
             yield MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
         except (MlflowException, SQLAlchemyError, OSError) as error:
             reason = str(error).splitlines()[0][:300]
+            if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":  # it was reached, and refused
+                raise RegistryError(reason=reason) from error
             raise RegistryUnreachableError(uri=self._uri, reason=reason) from error
 
     def _experiment(self, client: Any, name: str) -> str:

@@ -144,8 +144,8 @@ def operating_point(labels: Array, scores: Array, target_sensitivity: float) -> 
     positive = np.sort(scores[labels == 1])[::-1]
     if not len(positive):
         return 0.5
-    wanted = int(np.ceil(target_sensitivity * len(positive)))
-    return float(positive[max(wanted, 1) - 1])
+    shares = np.arange(1, len(positive) + 1) / len(positive)
+    return float(positive[np.searchsorted(shares, target_sensitivity)])
 
 
 def confusion_matrix(labels: Array, scores: Array) -> NDArray[np.int64]:
@@ -173,4 +173,5 @@ def _ratio(above: Array, below: Array, empty: float = float("nan")) -> Array:
 
 
 def _mean(rows: list[Array]) -> Array:
-    return np.mean(np.stack(rows), axis=0)
+    mean: Array = np.mean(np.stack(rows), axis=0)
+    return mean

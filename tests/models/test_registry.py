@@ -1,0 +1,253 @@
+"""The registry on MLflow itself, a SQLite file and a real server: what goes in comes out, verified, or not at all."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from models.bundle import load_bundle
+from models.bundle_writing import write_bundle
+from models.errors import (
+    BundleDigestError,
+    BundleFormatError,
+    ModelNotFoundError,
+    RegistryError,
+    RegistryUnreachableError,
+)
+from models.registry import Registry
+from tests.conftest import free_port
+
+METRICS = {"test/overall/accuracy/value": 0.75, "test/Viral Pneumonia/auroc/low": 0.5}
+
+
+def start_server(folder):
+    """An MLflow server on a free port, and its address once it answers."""
+    port = free_port()
+    options = {
+        "--host": "127.0.0.1",
+        "--port": port,
+        "--workers": 1,
+        "--backend-store-uri": f"sqlite:///{folder / 'server.db'}",
+        "--artifacts-destination": folder / "artifacts",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", *(str(word) for pair in options.items() for word in pair)]
+    with (folder / "server.log").open("wb") as log:
+        quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=quiet, start_new_session=True)
+    return server, f"http://127.0.0.1:{port}"
+
+
+def wait_until_healthy(server, address, log):
+    while server.poll() is None:
+        try:
+            with urlopen(f"{address}/health", timeout=5):  # noqa: S310 - our own address
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(log.read_text())
+
+
+@pytest.fixture(scope="module", params=["sqlite", "server"])
+def place(request, tmp_path_factory):
+    """The address of a registry, and the folder where its files end up."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder / 'mlflow.db'}", folder
+        return
+    server, address = start_server(folder)
+    try:
+        wait_until_healthy(server, address, folder / "server.log")
+        yield address, folder
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def registry(place):
+    return Registry(*place)
+
+
+@pytest.fixture
+def elsewhere(place, tmp_path):
+    """The same registry, seen from a machine that has downloaded nothing yet."""
+    return Registry(place[0], tmp_path / "elsewhere")
+
+
+@pytest.fixture
+def new_bundle(tmp_path, small_exported, small_manifest, request):
+    """A bundle that no other test registers, told apart by its commit."""
+    commit = hashlib.sha1(request.node.name.encode(), usedforsecurity=False).hexdigest()
+    training = small_manifest.training.model_copy(update={"commit": commit})
+    folder = tmp_path / "new_bundle"
+    write_bundle(folder, small_exported, small_manifest.model_copy(update={"training": training}))
+    return folder
+
+
+def stored_file(place, digest, name):
+    """Where the registry itself keeps a file of the bundle with that digest."""
+    manifests = [path for path in place[1].rglob("bundle.json") if "artifacts" in path.parts]
+    (manifest,) = [p for p in manifests if f"sha256:{hashlib.sha256(p.read_bytes()).hexdigest()}" == digest]
+    return manifest.with_name(name)
+
+
+def flip_first_bit(path):
+    content = path.read_bytes()
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+
+
+def test_a_registered_bundle_is_described_as_it_is(registry, new_bundle):
+    bundle = load_bundle(new_bundle)
+    version = registry.register(new_bundle, METRICS)
+    assert version.name == "pneumonia"
+    assert version.version.isdecimal()
+    assert (version.digest, version.commit) == (bundle.digest, bundle.manifest.training.commit)
+    assert version.aliases == ()
+    assert version.metrics == METRICS
+    assert registry.resolve("pneumonia", version.version) == version
+    assert registry.names() == ["pneumonia"]
+
+
+def test_the_same_bundle_is_the_same_version_and_another_is_the_next(registry, new_bundle, small_exported):
+    first = registry.register(new_bundle, METRICS)
+    assert registry.register(new_bundle, {"other": 1.0}) == first
+    manifest = load_bundle(new_bundle).manifest.model_copy(update={"operating_points": (0.1, 0.1, 0.1), "files": {}})
+    write_bundle(new_bundle, small_exported, manifest)
+    second = registry.register(new_bundle, METRICS)
+    assert int(second.version) == int(first.version) + 1
+    assert registry.versions("pneumonia")[:2] == [second, first]
+
+
+def test_an_alias_moves_from_version_to_version(registry, new_bundle, small_bundle):
+    old, new = registry.register(small_bundle, METRICS), registry.register(new_bundle, METRICS)
+    assert registry.set_alias("pneumonia", "moving", old.version).aliases == ("moving",)
+    assert registry.resolve("pneumonia", "moving").digest == old.digest
+    assert registry.set_alias("pneumonia", "moving", new.version).aliases == ("moving",)
+    assert registry.resolve("pneumonia", "moving").digest == new.digest
+    assert registry.resolve("pneumonia", old.version).aliases == ()
+
+
+def test_a_downloaded_bundle_is_the_registered_one(registry, elsewhere, new_bundle, radiographs):
+    version = registry.register(new_bundle, METRICS)
+    downloaded = elsewhere.download(version)
+    assert {path.name: path.read_bytes() for path in downloaded.iterdir()} == {
+        path.name: path.read_bytes() for path in new_bundle.iterdir()
+    }
+    loaded, original = load_bundle(downloaded, version.digest), load_bundle(new_bundle)
+    for one, other in zip(loaded.predict(radiographs), original.predict(radiographs), strict=True):
+        assert one.scores.tolist() == other.scores.tolist()
+    assert elsewhere.download(version) == downloaded
+
+
+def test_a_kept_bundle_needs_no_registry_but_is_verified_each_time(registry, elsewhere, new_bundle, place):
+    version = registry.register(new_bundle, METRICS)
+    kept = elsewhere.download(version)
+    flip_first_bit(kept / "model.onnx")
+    assert elsewhere.download(version) == kept
+    assert load_bundle(kept, version.digest).digest == version.digest
+    unreachable = Registry("http://127.0.0.1:9", kept.parents[1])
+    assert unreachable.download(version) == kept
+    flip_first_bit(kept / "model.onnx")
+    with pytest.raises(RegistryUnreachableError):
+        unreachable.download(version)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.onnx", "MODEL_CARD.md"])
+def test_a_tampered_file_is_found_and_not_kept(name, registry, elsewhere, new_bundle, place, tmp_path):
+    version = registry.register(new_bundle, METRICS)
+    flip_first_bit(stored_file(place, version.digest, name))
+    with pytest.raises(BundleDigestError, match=name):
+        elsewhere.download(version)
+    assert list((tmp_path / "elsewhere" / "bundles").iterdir()) == []
+
+
+def test_a_tampered_manifest_is_found_and_not_kept(registry, elsewhere, new_bundle, place, tmp_path):
+    version = registry.register(new_bundle, METRICS)
+    manifest = stored_file(place, version.digest, "bundle.json")
+    manifest.write_text(manifest.read_text().replace("0.2", "0.9"))
+    with pytest.raises(BundleDigestError) as caught:
+        elsewhere.download(version)
+    assert caught.value.values["expected"] == version.digest
+    assert list((tmp_path / "elsewhere" / "bundles").iterdir()) == []
+
+
+def test_a_broken_bundle_is_not_registered(registry, new_bundle):
+    registry.register(new_bundle, METRICS)
+    before = registry.versions("pneumonia")
+    flip_first_bit(new_bundle / "model.onnx")
+    with pytest.raises(BundleDigestError):
+        registry.register(new_bundle, METRICS)
+    (new_bundle / "bundle.json").unlink()
+    with pytest.raises(BundleFormatError):
+        registry.register(new_bundle, METRICS)
+    assert registry.versions("pneumonia") == before
+
+
+def test_an_unknown_model_version_or_alias_is_told_with_the_known_ones(registry, small_bundle):
+    version = registry.register(small_bundle, METRICS)
+    assert registry.versions("brain") == []
+    with pytest.raises(ModelNotFoundError, match="holds no brain@1; it holds: nothing of that name"):
+        registry.resolve("brain", "1")
+    for unknown in ("999", "nobody"):
+        with pytest.raises(ModelNotFoundError, match=f"pneumonia@{version.version}") as caught:
+            registry.resolve("pneumonia", unknown)
+        assert caught.value.values["wanted"] == f"pneumonia@{unknown}"
+    with pytest.raises(ModelNotFoundError):
+        registry.set_alias("pneumonia", "nobody", "999")
+
+
+@pytest.mark.parametrize("alias", ["latest", "no spaces", ""])
+def test_an_alias_that_mlflow_refuses_is_no_unreachable_registry(alias, registry, small_bundle):
+    version = registry.register(small_bundle, METRICS)
+    with pytest.raises(RegistryError) as caught:
+        registry.set_alias("pneumonia", alias, version.version)
+    assert type(caught.value) is RegistryError
+
+
+def test_what_others_registered_under_the_name_is_passed_over(registry, small_bundle, place):
+    from mlflow import MlflowClient
+
+    ours = registry.register(small_bundle, METRICS)
+    before = registry.versions("pneumonia")
+    client = MlflowClient(tracking_uri=place[0], registry_uri=place[0])
+    run = client.create_run("0")
+    client.create_model_version("pneumonia", f"{run.info.artifact_uri}/model", run_id=run.info.run_id)
+    assert registry.versions("pneumonia") == before
+    assert registry.register(small_bundle, METRICS) == ours
+
+
+@pytest.fixture(params=["no server", "no database", "a folder", "below a file", "nowhere"])
+def unreachable(request, tmp_path):
+    (tmp_path / "text.db").write_text("this is a text, and no database\n" * 100)
+    addresses = {
+        "no server": f"http://127.0.0.1:{free_port()}",
+        "no database": f"sqlite:///{tmp_path / 'text.db'}",
+        "a folder": f"sqlite:///{tmp_path}",
+        "below a file": f"sqlite:///{tmp_path / 'text.db' / 'mlflow.db'}",
+        "nowhere": "sqlite:////proc/nowhere/mlflow.db",
+    }
+    return addresses[request.param]
+
+
+@pytest.mark.timeout(60)  # MLflow by itself tries for minutes
+def test_a_registry_that_does_not_answer_is_one_clear_error(unreachable, tmp_path, small_bundle):
+    registry = Registry(unreachable, tmp_path / "registry")
+    for ask in (
+        registry.names,
+        lambda: registry.versions("pneumonia"),
+        lambda: registry.resolve("pneumonia", "1"),
+        lambda: registry.set_alias("pneumonia", "production", "1"),
+        lambda: registry.register(small_bundle, METRICS),
+    ):
+        with pytest.raises(RegistryUnreachableError, match="THORAX_REGISTRY_URI") as caught:
+            ask()
+        assert caught.value.values["uri"] == unreachable
+        assert "\n" not in str(caught.value)
+    assert not Path(tmp_path / "registry" / "bundles").exists()
