@@ -19,6 +19,7 @@ from pipelines.prediction import columns_of, prediction_table
 from pipelines.stage import run_stage
 
 MEASURED = ("validation", "test")
+ROC_COLUMNS = ("finding", "false positive rate", "true positive rate")
 AGE_GROUPS = {"0-5": (0, 6), "6-17": (6, 18), "18-64": (18, 65), "65+": (65, math.inf)}
 
 
@@ -110,7 +111,7 @@ def roc_points(task: Task, predictions: pd.DataFrame) -> Iterator[dict[str, Any]
         if known[finding].nunique() == 2:
             false_positive, true_positive, _ = roc_curve(known[finding], known[f"score {finding}"])
             for x, y in zip(false_positive, true_positive, strict=True):
-                yield {"finding": finding, "false positive rate": x, "true positive rate": y}
+                yield dict(zip(ROC_COLUMNS, (finding, x, y), strict=True))
 
 
 def main(bundle: str, table: str, shards: str, folder: str) -> None:
@@ -120,7 +121,8 @@ def main(bundle: str, table: str, shards: str, folder: str) -> None:
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    pd.DataFrame(roc_points(loaded.task, predictions)).to_csv(out / "roc.csv", index=False)
+    curves = pd.DataFrame(roc_points(loaded.task, predictions), columns=ROC_COLUMNS)
+    curves.to_csv(out / "roc.csv", index=False)
     _called(loaded.task, predictions).to_csv(out / "confusion.csv", index=False)
     predictions.to_parquet(out / "predictions.parquet", index=False)
 

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from models.backbones import find_backbone
@@ -58,10 +59,11 @@ def fit(settings: Train, task: Task, rows: pd.DataFrame, shards: Path, progress_
                 validation_data=validation,
                 epochs=settings.epochs,
                 callbacks=_callbacks(progress_dir),
+                shuffle=False,  # the batches are shuffled already, and Keras warns otherwise
                 verbose=1 if sys.stderr.isatty() else 2,
             )
     losses = pd.read_csv(progress_dir / _HISTORY)[["loss", "val_loss"]]
-    if losses.isna().any(axis=None):
+    if not np.isfinite(losses.to_numpy()).all():
         (progress_dir / _FINGERPRINT).unlink()
         raise TrainingError(reason="The loss is not a number. Lower train.learning_rate in params.yaml.")
     trained.load_weights(progress_dir / _BEST)
@@ -76,7 +78,8 @@ def leave_only_curves(progress_dir: Path) -> None:
 
 def _epochs_done(progress_dir: Path) -> int:
     history = progress_dir / _HISTORY
-    return len(pd.read_csv(history)) if history.exists() else 0
+    # Not the number of rows: an epoch that was killed before its checkpoint is logged again.
+    return int(pd.read_csv(history)["epoch"].max()) + 1 if history.exists() else 0
 
 
 def _forget_other_runs(progress_dir: Path, run: str) -> None:
@@ -109,7 +112,9 @@ def _callbacks(progress_dir: Path) -> list[Any]:
     from dvclive import Live
     from dvclive.keras import DVCLiveCallback
 
-    history = progress_dir / _HISTORY
+    history, backup = progress_dir / _HISTORY, progress_dir / _BACKUP
+    if not (backup / "training_metadata.json").exists():  # killed while the first checkpoint was written
+        shutil.rmtree(backup, ignore_errors=True)
     best_so_far = pd.read_csv(history)["val_loss"].min() if history.exists() else None
     live = Live(str(progress_dir), resume=history.exists(), report=None, save_dvc_exp=False, dvcyaml=None)
     return [
@@ -118,6 +123,8 @@ def _callbacks(progress_dir: Path) -> list[Any]:
             str(progress_dir / _BEST), save_best_only=True, save_weights_only=True, initial_value_threshold=best_so_far
         ),
         keras.callbacks.CSVLogger(str(history), append=True),
+        # DVCLive counts its steps itself, and after a kill in the second epoch it counts the first twice.
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(live, "step", epoch)),
         DVCLiveCallback(live=live),
-        keras.callbacks.BackupAndRestore(str(progress_dir / _BACKUP)),
+        keras.callbacks.BackupAndRestore(str(backup), double_checkpoint=True),
     ]

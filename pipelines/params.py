@@ -125,8 +125,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         params = Params.model_validate(document)
     except OSError as error:
         raise SettingsError(where=path, reason="expected a readable file; run from the project's folder") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(where=path, reason=f"expected YAML, but {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(where=path, reason=f"expected YAML, but {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise SettingsError(where=path, reason="; ".join(_sentence(e) for e in error.errors())) from error
     if params.split.validation + params.split.calibration + params.split.test >= 1:
@@ -136,6 +136,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 def _sentence(error: ErrorDetails) -> str:
     key = ".".join(str(part) for part in error["loc"])
+    if not key:
+        return f"expected sections and their keys, received {error['input']!r}"
+    if error["type"] == "missing":
+        return f"{key} is missing"
     if error["type"] == "extra_forbidden":
         return f"{key} is not a known key; see pipelines/params.py"
     return f"{key}: {error['msg']}, received {error['input']!r}"

@@ -84,7 +84,8 @@ class Canvas:
         shape = (int(self.height_px / step) + 4, int(self.width_px / step) + 4)
         small = Image.fromarray(rng.standard_normal(shape, np.float32))
         field = np.asarray(small.resize((self.width_px, self.height_px), Image.Resampling.BICUBIC))
-        return (field - field.mean()) / (field.std() + np.float32(1e-6))
+        standard: Map = (field - field.mean()) / (field.std() + np.float32(1e-6))
+        return standard
 
     def polygon(self, outline: Points) -> Map:
         """The share of each pixel inside a closed outline of (n, 2) cm, in [0, 1]."""
@@ -99,7 +100,8 @@ class Canvas:
         """A flat body with round edges: 0 at its border, 1 from `radius_cm` inwards, an ellipse between."""
         depth_px = distance_transform_edt(share > 0.5).astype(np.float32)
         depth = np.minimum(np.maximum(depth_px - 0.5, 0) / np.float32(radius_cm * self.px_per_cm), 1)
-        return np.sqrt(1 - (1 - depth) ** 2)
+        rounded: Map = np.sqrt(1 - (1 - depth) ** 2)
+        return rounded
 
     def ellipse(self, centre: tuple[float, float], radii: tuple[float, float], turn_radians: float = 0.0) -> Map:
         """The chord through an ellipsoid of depth 2: 2 in its middle, 0 at its border and outside."""
@@ -110,7 +112,8 @@ class Canvas:
         x, y = self.x - np.float32(centre[0]), self.y - np.float32(centre[1])
         cos, sin = np.float32(np.cos(turn_radians)), np.float32(np.sin(turn_radians))
         along, across = x * cos + y * sin, y * cos - x * sin
-        return (along / np.float32(radii[0])) ** 2 + (across / np.float32(radii[1])) ** 2
+        squared: Map = np.square(along / np.float32(radii[0])) + np.square(across / np.float32(radii[1]))
+        return squared
 
     def splat(self, points: Points, volumes: NDArray[np.float64]) -> Map:
         """Thickness in cm of many small volumes, (n, 2) cm and (n,) cubic cm, each shared by the four pixels around."""
@@ -143,7 +146,8 @@ def smooth_curve(knots: Points, samples: int, closed: bool = False) -> Points:
     start = np.minimum(position.astype(np.int64), len(padded) - 4)
     t = (position - start)[:, None]
     a, b, c, d = (padded[start + shift] for shift in range(4))
-    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    curve: Points = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    return curve
 
 
 def solid_tube(centres: Points, radii: NDArray[np.float64], across: int = 7) -> tuple[Points, NDArray[np.float64]]:
@@ -161,4 +165,5 @@ def solid_tube(centres: Points, radii: NDArray[np.float64], across: int = 7) -> 
 
 def rising(distance: Map, width: float) -> Map:
     """A soft step: 0 far below 0, 1 far above, within about four widths."""
-    return expit(distance / np.float32(width))
+    step: Map = expit(distance / np.float32(width))
+    return step

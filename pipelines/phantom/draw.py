@@ -74,7 +74,7 @@ def draw_phantom(record: PhantomRecord, height_px: int = 320) -> Phantom:
 def _position(record: PhantomRecord, body: Body, height_px: int, rng: np.random.Generator) -> Canvas:
     """Where the patient stands before the detector; children are framed tighter, AP projections magnify."""
     magnified = 0.95 if record.view == "AP" else 1.0
-    height_cm = rng.uniform(33, 37) * magnified if body.child else rng.uniform(36, 41) * magnified
+    height_cm = rng.uniform(29, 32) * magnified if body.child else rng.uniform(32, 36) * magnified
     low, high = scanner_of(record).aspect
     return Canvas(
         height_px=height_px,

@@ -53,18 +53,18 @@ def consolidation(chest: Chest, rng: np.random.Generator) -> None:
     for _ in range(1 + (rng.random() < 0.25)):
         side = int(rng.choice((RIGHT, LEFT)))
         x, y = _lobe(chest.body, side, rng)
-        radii = (rng.uniform(2.6, 4.6), rng.uniform(2.6, 5.0))
+        radii = (rng.uniform(3.2, 5.2), rng.uniform(3.4, 6.0))
         distance = np.sqrt(chest.canvas.radius_squared((x, y), radii, rng.uniform(-0.6, 0.6)))
         ragged = distance + 0.16 * chest.canvas.noise(rng, 2.0) + 0.05 * chest.canvas.noise(rng, 0.7)
         filled = 1 / (1 + np.exp((ragged - 1) * 6))
         texture = 1 + 0.07 * chest.canvas.noise(rng, 0.8)
-        tissue = (rng.uniform(5.0, 9.0) * filled * texture * chest.lungs.sides[side]).astype(np.float32)
+        tissue = (rng.uniform(8.0, 13.0) * filled * texture * chest.lungs.sides[side]).astype(np.float32)
         chest.add("Consolidation", np.maximum(tissue - 2.5 * _bronchi(chest, (x, y), side, rng) * filled, 0))
 
 
 def _lobe(body: Body, side: int, rng: np.random.Generator) -> tuple[float, float]:
-    """A centre within the upper, middle or lower zone; the lower are more often ill."""
-    y = float(rng.choice((5.5, 11.5, 0.75 * body.domes[side] + 1.5), p=(0.25, 0.3, 0.45))) + rng.normal(0, 0.8)
+    """A centre within the upper, middle or lower zone."""
+    y = float(rng.choice((5.5, 11.5, 0.75 * body.domes[side] + 1.5), p=(0.3, 0.4, 0.3))) + rng.normal(0, 0.8)
     x = rng.uniform(0.38, 0.72) * rib_cage_half_width(body, y)
     return side * x, y
 
@@ -90,7 +90,7 @@ def infiltration(chest: Chest, rng: np.random.Generator) -> None:
         np.exp(-canvas.radius_squared((side * rng.uniform(4.0, 6.5), rng.uniform(11, 16)), (reach, 1.35 * reach)))
         for side in (RIGHT, LEFT)
     )
-    strength = rng.uniform(0.9, 1.7)
+    strength = rng.uniform(1.4, 2.4)
     tissue = strength * np.minimum(spread, 1) * (0.75 * lines + 1.0 * dots + 1.1 * haze)
     chest.add("Infiltration", tissue.astype(np.float32), (spread > 0.35) & (chest.lungs.share > 0.5))
 

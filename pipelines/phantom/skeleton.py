@@ -124,7 +124,7 @@ def _spine(canvas: Canvas, body: Body) -> Map:
         end_plates = np.exp(-(((np.abs(v) - half_height) / 0.1) ** 2)) * rising(waist - np.abs(x), 0.07)
         pedicles = np.exp(-(((np.abs(x) - 0.62 * half_width) / 0.34) ** 2) - ((v + 0.25) / 0.5) ** 2)
         process = np.exp(-((x / 0.3) ** 2) - ((v - 0.75) / 0.65) ** 2)
-        arms = np.exp(-(((v + 0.35) / 0.42) ** 2)) * rising(1.75 * half_width - np.abs(x), 0.07)
+        arms = np.exp(-(((v + 0.35) / 0.42) ** 2)) * rising(np.float32(1.75 * half_width) - np.abs(x), 0.07)
         total[part] += 0.42 * body_box + 0.18 * end_plates + 0.3 * pedicles + 0.28 * process + 0.12 * arms
     return total
 

@@ -127,7 +127,8 @@ def mediastinum(canvas: Canvas, body: Body, rng: np.random.Generator) -> Map:
     for side, reach in ((RIGHT, 3.4), (LEFT, 4.2)):
         bronchus = smooth_curve(np.array([(0.3 * s, 9.2), (0.45 * side * reach, 10.6), (side * reach, 12.4)]), 60)
         air += canvas.splat(*solid_tube(bronchus, np.linspace(0.62, 0.4, 60)))
-    return (total - 1.3 * canvas.blur(air, 0.05)).astype(np.float32)
+    thickness: Map = (total - 1.3 * canvas.blur(air, 0.05)).astype(np.float32)
+    return thickness
 
 
 def lung_vessels(canvas: Canvas, body: Body, rng: np.random.Generator) -> Map:

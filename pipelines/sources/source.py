@@ -40,9 +40,14 @@ class Source(Protocol):
         drawn: whether its images are drawings.
     """
 
-    name: str
-    findings: tuple[str, ...]
-    drawn: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def findings(self) -> tuple[str, ...]: ...
+
+    @property
+    def drawn(self) -> bool: ...
 
     def fetch(self, origin: str, raw_dir: Path) -> None:
         """Brings the publisher's files from `origin` to `raw_dir`, whole or not at all.

@@ -1,0 +1,57 @@
+"""Before the run: every name is known and every publisher's folder is there."""
+
+import pytest
+
+from models.backbones import BACKBONES
+from models.errors import RawDataMissingError, UnknownNameError
+from models.findings import TASKS
+from pipelines.check import check, main
+from pipelines.params import load_params
+from pipelines.sources import SOURCES
+from tests.pipelines.conftest import write_params
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"sources": ["kermani"]}, f"Unknown source 'kermani'; known are: {', '.join(SOURCES)}."),
+        ({"tasks": ["pneumonias"]}, f"Unknown task 'pneumonias'; known are: {', '.join(TASKS)}."),
+        (
+            {"train": {"backbone": "resnet"}},
+            f"Unknown backbone 'resnet'; known are: {', '.join(BACKBONES)}.",
+        ),
+    ],
+)
+def test_a_name_that_no_table_holds_is_refused_with_those_it_holds(tmp_path, sections, said):
+    with pytest.raises(UnknownNameError) as caught:
+        check(load_params(write_params(tmp_path, **sections)), tmp_path)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_missing_or_empty_raw_folder_is_refused_with_the_remedy(tmp_path, empty):
+    if empty:
+        (tmp_path / "kermany").mkdir()
+    with pytest.raises(RawDataMissingError) as caught:
+        check(load_params(write_params(tmp_path, sources=["synthetic", "kermany"])), tmp_path)
+    assert caught.value.values["folder"] == tmp_path / "kermany"
+    assert caught.value.values["remedy"] == (
+        "Run: thorax data fetch kermany --from FOLDER, or take kermany out of sources in params.yaml."
+    )
+
+
+def test_a_source_that_is_drawn_needs_no_files(tmp_path, monkeypatch):
+    write_params(tmp_path, sources=["synthetic"])
+    monkeypatch.chdir(tmp_path)
+    main("raw", "data/checked.txt")
+    first = (tmp_path / "data/checked.txt").read_bytes()
+    main("raw", "data/checked.txt")
+    assert (tmp_path / "data/checked.txt").read_bytes() == first  # or every stage behind it would run again
+
+
+def test_files_that_are_there_are_enough(tmp_path, monkeypatch):
+    write_params(tmp_path, sources=["kermany"])
+    (tmp_path / "raw/kermany/chest_xray").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    main("raw", "checked.txt")
+    assert (tmp_path / "checked.txt").exists()

@@ -1,0 +1,99 @@
+"""params.yaml: what is not known or cannot be meant stops the run and names the key."""
+
+import pytest
+
+from models.errors import SettingsError
+from pipelines.params import load_params
+from tests.pipelines.conftest import ROOT, write_params
+
+
+def reason(path):
+    with pytest.raises(SettingsError) as caught:
+        load_params(path)
+    assert caught.value.values["where"] == path
+    return str(caught.value.values["reason"])
+
+
+def test_the_committed_settings_load():
+    params = load_params(ROOT / "params.yaml")
+    assert params.sources == ["synthetic"]
+    assert params.tasks == ["pneumonia"]
+
+
+def test_a_misspelt_key_is_named(tmp_path):
+    path = write_params(tmp_path, train={"epoch": 3})
+    assert reason(path) == "train.epoch is not a known key; see pipelines/params.py"
+
+
+def test_a_misspelt_section_is_named(tmp_path):
+    path = write_params(tmp_path, evaluation={"seed": 1})
+    assert reason(path) == "evaluation is not a known key; see pipelines/params.py"
+
+
+def test_a_missing_key_is_named_without_its_neighbours(tmp_path):
+    path = write_params(tmp_path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "batch_size" not in line))
+    assert reason(path) == "train.batch_size is missing"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("train", "epochs", "20", "train.epochs: Input should be a valid integer, received '20'"),
+        ("train", "epochs", 2.5, "train.epochs: Input should be a valid integer, received 2.5"),
+        ("train", "backbone", 3, "train.backbone: Input should be a valid string, received 3"),
+        ("train", "epochs", 0, "train.epochs: Input should be greater than 0, received 0"),
+        ("train", "learning_rate", -0.1, "train.learning_rate: Input should be greater than 0, received -0.1"),
+        ("train", "target_sensitivity", 1.1, "train.target_sensitivity: Input should be less than or equal to 1, "
+                                             "received 1.1"),
+        ("split", "test", 1.0, "split.test: Input should be less than 1, received 1.0"),
+        ("split", "test", float("nan"), "split.test: Input should be less than 1, received nan"),
+        ("draw", "height_px", 63, "draw.height_px: Input should be greater than or equal to 64, received 63"),
+        ("evaluate", "replicates", 99, "evaluate.replicates: Input should be greater than or equal to 100, "
+                                       "received 99"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_wrong_kind_or_out_of_range_is_named(tmp_path, section, key, value, said):
+    assert reason(write_params(tmp_path, **{section: {key: value}})) == said
+
+
+@pytest.mark.parametrize("key", ["sources", "tasks"])
+def test_an_empty_list_is_refused(tmp_path, key):
+    assert reason(write_params(tmp_path, **{key: []})).startswith(f"{key}: List should have at least 1 item")
+
+
+def test_every_mistake_is_said_at_once(tmp_path):
+    said = reason(write_params(tmp_path, train={"epoch": 3, "epochs": 0}, split={"test": 2}))
+    assert said.split("; ", 2) == [
+        "split.test: Input should be less than 1, received 2",
+        "train.epochs: Input should be greater than 0, received 0",
+        "train.epoch is not a known key; see pipelines/params.py",
+    ]
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused(tmp_path):
+    half = {"validation": 0.25, "calibration": 0.25, "test": 0.5}
+    assert reason(write_params(tmp_path, split=half)) == (
+        "split: validation, calibration and test leave nothing to train on"
+    )
+
+
+def test_a_missing_file_says_where_to_run(tmp_path):
+    assert reason(tmp_path / "params.yaml") == "expected a readable file; run from the project's folder"
+
+
+@pytest.mark.parametrize("content", [b"train: [1, 2\nsplit: {", b"key: \xff\xfe", b"\ttrain: 1"])
+def test_a_file_that_is_no_yaml_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    said = reason(path)
+    assert said.startswith("expected YAML, but ")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("content", ["", "- sources\n", "sources\n"])
+def test_a_file_without_sections_is_refused(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    assert reason(path).startswith("expected sections and their keys, received ")
