@@ -11,5 +11,7 @@ calibration     raw scores -> probabilities
 scoring         AUROC and its family, with intervals
 engine          runs an exported graph
 bundle          the folder that leaves training and enters serving; the only predict
+bundle_writing  writes that folder, whole and checked, or not at all
+card            what a person should know of a bundle
 registry        name, version and alias -> a verified bundle
 """

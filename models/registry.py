@@ -1,5 +1,6 @@
 """Name + version or alias -> a verified bundle, on MLflow's model registry (a SQLite file or any MLflow server)."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 from models.bundle import read_manifest
 from models.errors import BundleError, ModelNotFoundError, RegistryError, RegistryUnreachableError
 
+CANDIDATE = "candidate"
 PRODUCTION = "production"
 _DIGEST_TAG = "thorax.digest"
 _COMMIT_TAG = "thorax.commit"
@@ -175,6 +177,7 @@ class Registry:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each new table
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError

@@ -2,9 +2,13 @@
 
 settings    the environment as one frozen object
 schemas     what is answered
-errors      platform error -> HTTP status
+errors      platform error -> HTTP status and problem details
+problems    every kind of failure -> a problem response, counted and logged
+logs        the service's log
+upload      the one file of a request
 predictor   the deployment that holds a bundle
 api         the HTTP front door
 app         the only place where things are wired
-cli         the command line
+service     Ray and Serve on this machine, from start to stop
+cli         the command line; commands, a file a group of them
 """

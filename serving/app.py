@@ -36,7 +36,8 @@ def application(settings: Settings) -> Any:
         served = ServedModel(ModelName(name=name, version=version.version, digest=version.digest), alias, bundle)
         predictors[name] = predictor(served, settings)
         descriptions.append(_description(version, (bundle / CARD).read_text(encoding="utf-8")))
-    return Api.bind(predictors, descriptions, settings)
+    front_door: Any = Api  # which Serve's decorators have made a deployment
+    return front_door.bind(predictors, descriptions, settings)
 
 
 def _description(version: ModelVersion, card: str) -> ModelDescription:

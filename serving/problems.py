@@ -1,5 +1,6 @@
 """Errors as problem details (RFC 9457), whatever raised them."""
 
+import traceback
 from functools import cache
 from http import HTTPStatus
 
@@ -12,6 +13,7 @@ from models.errors import BadRequestError, ThoraxError
 from monitoring.backends import RayRecorder
 from monitoring.metrics import REJECTIONS
 from serving.errors import problem, problem_of
+from serving.logs import logger
 from serving.schemas import Problem
 
 PROBLEM = "application/problem+json"
@@ -33,6 +35,7 @@ def _recorder() -> RayRecorder:
 
 def _answer(answered: Problem) -> JSONResponse:
     _recorder().add(REJECTIONS, code=answered.code)
+    logger().info("refused", code=answered.code, status=answered.status)
     wait = answered.status == HTTPStatus.SERVICE_UNAVAILABLE
     return JSONResponse(
         answered.model_dump(),
@@ -58,7 +61,9 @@ async def _http_error(_request: Request, error: HTTPException) -> JSONResponse:
     return answered
 
 
-async def _internal_error(_request: Request, _error: Exception) -> JSONResponse:
-    # The exception may hold what was sent: it goes to the log of the server's operator, not to the caller.
+async def _internal_error(_request: Request, error: Exception) -> JSONResponse:
+    # The exception's words may hold what was sent: only its kind and place are logged.
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    logger().error("failed", error=type(error).__name__, places=places)
     return _answer(problem(status, "internal", "The service failed. Its log says why."))

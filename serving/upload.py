@@ -1,6 +1,6 @@
 """The one file of a request, whole and in memory: what was sent never touches a disk."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -60,5 +60,5 @@ async def _field(request: Request, body: bytes, max_bytes: int) -> bytes:
     return content
 
 
-async def _once(body: bytes) -> AsyncIterator[bytes]:
+async def _once(body: bytes) -> AsyncGenerator[bytes]:
     yield body

@@ -8,8 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from models.errors import DataError
-from models.registry import PRODUCTION, ModelVersion, Registry
+from models.findings import find_task
+from models.registry import CANDIDATE, PRODUCTION, ModelVersion, Registry
 from serving.settings import load_settings
+
+BUNDLES = Path("data/bundles")
+EVALUATION = Path("data/evaluation")
 
 app = typer.Typer(help="The model registry.", no_args_is_help=True)
 
@@ -37,23 +41,30 @@ def show(
     typer.echo(_json(_registry().resolve(name, which)))
 
 
-@app.command(epilog="Example: thorax registry register data/bundles/pneumonia data/evaluation/pneumonia/metrics.json")
+@app.command(epilog="Example: thorax registry register pneumonia")
 def register(
-    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
-    metrics: Annotated[Path, typer.Argument(help="What the evaluate stage wrote about it.")],
+    task: Annotated[str, typer.Argument(help="Whose bundle and figures `dvc repro` has left under data/.")],
 ) -> None:
-    """Registers a bundle with its figures as the next version of its task; the same bundle stays the same version."""
-    typer.echo(_json(_registry().register(bundle, dict(_flat(_read(metrics))))))
+    """Registers a task's bundle with its figures and lets the alias candidate point to it.
+
+    The same bundle stays the same version.
+    """
+    find_task(task)
+    registry = _registry()
+    figures = dict(_flat(_read(EVALUATION / task / "metrics.json")))
+    version = registry.register(BUNDLES / task, figures)
+    typer.echo(_json(registry.set_alias(task, CANDIDATE, version.version)))
 
 
-@app.command(epilog="Example: thorax registry promote pneumonia 1")
+@app.command(epilog="Example: thorax registry promote pneumonia candidate")
 def promote(
     name: Annotated[str, typer.Argument(help="Of the model.")],
-    version: Annotated[str, typer.Argument(help="To point to.")],
+    which: Annotated[str, typer.Argument(help="An alias or a version.")] = CANDIDATE,
     to: Annotated[str, typer.Option(help="The alias.")] = PRODUCTION,
 ) -> None:
     """Lets an alias, by default the one that serves, point to a version."""
-    typer.echo(_json(_registry().set_alias(name, to, version)))
+    registry = _registry()
+    typer.echo(_json(registry.set_alias(name, to, registry.resolve(name, which).version)))
 
 
 def _json(version: ModelVersion) -> str:
@@ -65,7 +76,9 @@ def _read(metrics: Path) -> dict[str, Any]:
     try:
         tree: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(reason=f"Expected the JSON of the evaluate stage in {metrics}, but {error}.") from error
+        raise DataError(
+            reason=f"Expected the figures of the evaluate stage in {metrics}, but {error}. Run: dvc repro"
+        ) from error
     return tree
 
 

@@ -5,7 +5,7 @@ from types import FrameType
 
 import typer
 
-from serving.settings import load_settings
+from serving.settings import Settings, load_settings
 
 EXAMPLE = "Example: THORAX_PORT=8001 thorax serve"
 
@@ -16,15 +16,25 @@ def serve() -> None:
 
     settings = load_settings()
     with running(settings) as address:
-        signal.signal(signal.SIGTERM, _stop)  # only now: Ray has put a handler of its own in place
-        typer.echo(f"Serving {', '.join(settings.models)}")
-        typer.echo(f"  predictions  {address}/v1/predictions")
-        typer.echo(f"  API docs     {address}/docs")
-        typer.echo(f"  metrics      http://127.0.0.1:{settings.metrics_port}/metrics")
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            typer.echo("Stopping.")
+        announce(settings, address)
+        wait_for_stop()
+
+
+def announce(settings: Settings, address: str) -> None:
+    """Says what answers where."""
+    typer.echo(f"Serving {', '.join(settings.models)}")
+    typer.echo(f"  predictions  {address}/v1/predictions")
+    typer.echo(f"  API docs     {address}/docs")
+    typer.echo(f"  metrics      http://127.0.0.1:{settings.metrics_port}/metrics")
+
+
+def wait_for_stop() -> None:
+    """Returns on Ctrl-C or a termination signal; called once Ray has started, which sets a handler of its own."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        typer.echo("Stopping.")
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

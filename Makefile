@@ -1,0 +1,43 @@
+# make demo runs the platform, make test proves it; README.md says more.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+INSTALLED := .venv/installed
+
+.PHONY: demo test bench monitor requirements
+
+## Draws, trains, registers, promotes, serves and asks about a real radiograph; ONCE=1 stops after the answer.
+demo: $(INSTALLED)
+	dvc repro
+	thorax registry register pneumonia
+	thorax registry promote pneumonia
+	python -m serving.commands.demo $(if $(ONCE),--once)
+
+## Format, lint, types, import contracts, all tests.
+test: $(INSTALLED)
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	pytest
+
+## Ratios measured side by side; writes bench/results.json.
+bench: $(INSTALLED)
+	python -m tests.bench
+
+## Prometheus on a service that runs on this machine, at http://127.0.0.1:9090.
+monitor:
+	@command -v prometheus > /dev/null || { echo "Expected Prometheus, but found none. Run: apt-get install prometheus" >&2; exit 1; }
+	prometheus --config.file=monitoring/prometheus/prometheus.yml --storage.tsdb.path=.thorax/prometheus \
+		--web.listen-address=127.0.0.1:9090
+
+## Pins anew what pyproject.toml asks for.
+requirements: $(INSTALLED)
+	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
+		pyproject.toml -o requirements.txt
+
+$(INSTALLED): requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@

@@ -1,0 +1,171 @@
+"""A real service, scraped by a real Prometheus, asked every question of the dashboards."""
+
+import json
+import math
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from pydicom import dcmread
+
+from monitoring.grafana import DASHBOARDS, dashboard_json
+from monitoring.metrics import METRICS, MetricKind
+from tests.conftest import Service, free_port
+
+MONITORING = Path(__file__).parents[2] / "monitoring"
+# What Ray's agent adds to every metric of a process.
+OF_RAY = {"Component", "NodeAddress", "SessionName", "Version", "WorkerId", "JobId", "NodeId"}
+_PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """The service's exposition and the Prometheus that scrapes it, after radiographs and refusals."""
+
+    exposition: str
+    prometheus: str
+
+
+def queries() -> list[tuple[str, str]]:
+    return [
+        (f"{name}: {panel['title']}", target["expr"])
+        for name in DASHBOARDS
+        for panel in json.loads(dashboard_json(name))["panels"]
+        for target in panel["targets"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def prometheus(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Prometheus with the committed configuration, but this service's port and a scrape each second."""
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("Prometheus is not installed; run: apt-get install prometheus")
+    folder = tmp_path_factory.mktemp("prometheus")
+    settings = yaml.safe_load((MONITORING / "prometheus" / "prometheus.yml").read_text())
+    settings["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    settings["scrape_configs"][0]["static_configs"] = [{"targets": [httpx.URL(service.metrics).netloc.decode()]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    address = f"127.0.0.1:{free_port()}"
+    command = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+               f"--web.listen-address={address}"]  # fmt: skip
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+
+
+def ask(prometheus: str, query: str) -> list[float]:
+    """The values of an instant query; none while Prometheus is not up or has no data."""
+    try:
+        answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}).json()
+    except httpx.TransportError:
+        return []
+    assert answer["status"] == "success", answer
+    return [float(result["value"][1]) for result in answer["data"]["result"]]
+
+
+def answered(service: Service) -> float:
+    families = text_string_to_metric_families(httpx.get(service.metrics).text)
+    samples = (sample for family in families for sample in family.samples)
+    return sum(
+        sample.value
+        for sample in samples
+        if sample.name == "ray_thorax_predictions_total" and sample.labels["outcome"] == "answered"
+    )
+
+
+def named_radiograph(file: Path) -> bytes:
+    dataset = dcmread(file)
+    dataset.PatientName, dataset.PatientID = "CANARY^NAME", "CANARY-ID"
+    written = BytesIO()
+    dataset.save_as(written)
+    return written.getvalue()
+
+
+@pytest.fixture(scope="module")
+def monitored(service: Service, prometheus: str, chest_dicom: Path) -> Monitored:
+    radiograph = named_radiograph(chest_dicom)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    waiting = [query.replace("$__rate_interval", "1m") for _, query in queries()]
+    while waiting and time.monotonic() < deadline:
+        httpx.post(f"{service.address}/v1/predictions", content=radiograph).raise_for_status()
+        httpx.post(f"{service.address}/v1/predictions", content=b"a letter")
+        waiting = [query for query in waiting if not any(ask(prometheus, query))]
+        time.sleep(1)
+    return Monitored(httpx.get(service.metrics).text, prometheus)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("query", [pytest.param(query, id=title) for title, query in queries()])
+def test_every_query_of_a_dashboard_returns_data(monitored, query):
+    values = ask(monitored.prometheus, query.replace("$__rate_interval", "1m"))
+    assert values
+    assert all(math.isfinite(value) for value in values)
+    assert any(value > 0 for value in values)
+
+
+@pytest.mark.service
+def test_the_service_counts_each_answer_once(service, chest_dicom):
+    before = answered(service)
+    for _ in range(3):
+        httpx.post(f"{service.address}/v1/predictions", content=chest_dicom.read_bytes()).raise_for_status()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while answered(service) < before + 3 and time.monotonic() < deadline:
+        time.sleep(1)
+    time.sleep(2)  # one more round of Ray's reports: it must not go on rising
+    assert answered(service) == before + 3
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_each_metric_is_exported_with_its_labels_and_no_others(monitored, metric):
+    families = text_string_to_metric_families(monitored.exposition)
+    of_metric = [family for family in families if family.name in {f"ray_{metric.name}".removesuffix("_total")}]
+    assert {family.type for family in of_metric} == {metric.kind.value}
+    for sample in (sample for family in of_metric for sample in family.samples):
+        labels = {name for name in sample.labels if not name.startswith("otel_scope")} - OF_RAY
+        assert labels - ({"le"} if metric.kind is MetricKind.HISTOGRAM else set()) == set(metric.labels)
+
+
+@pytest.mark.service
+def test_no_metric_names_a_patient(monitored):
+    assert "ray_thorax_predictions_total" in monitored.exposition
+    assert "CANARY" not in monitored.exposition
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_the_committed_json_is_what_the_code_gives(name):
+    committed = MONITORING / "grafana" / "dashboards" / f"{name}.json"
+    assert committed.read_text(encoding="utf-8") == dashboard_json(name), "run: python -m monitoring.grafana"
+
+
+def test_dashboards_ask_the_provisioned_data_source():
+    provisioned = yaml.safe_load((MONITORING / "grafana/provisioning/datasources/prometheus.yaml").read_text())
+    (source,) = provisioned["datasources"]
+    panels = [panel for name in DASHBOARDS for panel in json.loads(dashboard_json(name))["panels"]]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+    assert {panel["datasource"]["type"] for panel in panels} == {source["type"]}
+
+
+def test_the_provisioned_folder_is_named_by_the_environment():
+    provisioned = yaml.safe_load((MONITORING / "grafana/provisioning/dashboards/thorax.yaml").read_text())
+    assert provisioned["providers"][0]["options"]["path"] == "$DASHBOARDS"
+
+
+def test_prometheus_takes_the_committed_configuration():
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("Prometheus is not installed; run: apt-get install prometheus")
+    done = subprocess.run([program, "check", "config", MONITORING / "prometheus" / "prometheus.yml"],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
