@@ -1,6 +1,5 @@
 """Name + version or alias -> a verified bundle, on MLflow's model registry (a SQLite file or any MLflow server)."""
 
-import logging
 import os
 import shutil
 import tempfile
@@ -172,12 +171,12 @@ class Registry:
     @contextmanager
     def _client(self) -> Iterator[Any]:
         """MLflow's client; its failures to connect, in the words of this platform."""
-        # MLflow waits minutes for a server by default and reports usage to its makers.
+        # MLflow waits minutes for a server by default, reports usage to its makers, and tells of each table it makes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of each new table
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError

@@ -1,9 +1,8 @@
 """Drawn chest phantoms: the embedded source, made by the `draw` stage."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
-
-import pandas as pd
 
 from models.errors import RawDataMissingError
 from pipelines.phantom.record import DRAWN_FINDINGS
@@ -29,18 +28,21 @@ class Synthetic:
     def rows(self, raw_dir: Path) -> Iterator[ImageRow]:
         if not (raw_dir / RECORDS).exists():
             raise RawDataMissingError(expected=RECORDS, folder=raw_dir, remedy="Run: dvc repro draw")
-        records = pd.read_csv(raw_dir / RECORDS, keep_default_na=False)
-        for record in records.to_dict("records"):
-            drawn = set(str(record["findings"]).split("|"))
-            findings = {name: int(name in drawn) for name in DRAWN_FINDINGS}
-            if record["pneumonia"]:
-                findings |= {name: int(name == record["pneumonia"]) for name in _THREE}
-            yield ImageRow(
-                image=f"{IMAGES}/{record['image']}.png",
-                patient_id=str(record["patient"]),
-                study_id=str(record["study"]),
-                view_position=str(record["view"]),
-                age_years=float(record["age_years"]),
-                sex=str(record["sex"]),
-                findings=findings,
-            )
+        with (raw_dir / RECORDS).open(newline="", encoding="utf-8") as table:
+            yield from map(self._row, csv.DictReader(table))
+
+    @staticmethod
+    def _row(record: dict[str, str]) -> ImageRow:
+        drawn = set(record["findings"].split("|"))
+        findings = {name: int(name in drawn) for name in DRAWN_FINDINGS}
+        if record["pneumonia"]:
+            findings |= {name: int(name == record["pneumonia"]) for name in _THREE}
+        return ImageRow(
+            image=f"{IMAGES}/{record['image']}.png",
+            patient_id=record["patient"],
+            study_id=record["study"],
+            view_position=record["view"],
+            age_years=float(record["age_years"]),
+            sex=record["sex"],
+            findings=findings,
+        )

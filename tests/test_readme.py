@@ -1,0 +1,81 @@
+"""What the README says is true."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from monitoring.metrics import METRICS
+from pipelines.sources import SOURCES
+from serving.api import api
+from serving.cli import app
+from serving.errors import STATUS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+TARGETS = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def rows(first_column: str) -> list[list[str]]:
+    """The cells of the README's table whose header begins with these words."""
+    lines = README.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"| {first_column} |"))
+    table = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split("|")])
+    return table
+
+
+def test_it_says_what_it_is_not_for():
+    assert "Research use. Not for diagnosis." in README
+
+
+@pytest.mark.parametrize("words", sorted(set(re.findall(r"\bmake (\w+)", "\n".join(SHELL) + CONTRIBUTING))))
+def test_every_make_target_exists(words):
+    assert words in TARGETS
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if line.startswith("thorax ")])
+def test_every_thorax_command_is_understood(line):
+    command, words = get_command(app), shlex.split(line)[1:]
+    while hasattr(command, "commands"):
+        command, words = command.commands[words[0]], words[1:]
+    context = command.make_context(command.name, words, resilient_parsing=False)
+    assert context.command is command
+
+
+def test_its_sources_are_known():
+    fetched = [line.split()[3] for line in SHELL if line.startswith("thorax data fetch")]
+    assert fetched
+    assert set(fetched) <= set(SOURCES)
+
+
+def test_its_routes_are_those_that_are_answered():
+    answered = {(method.upper(), path) for path, methods in api.openapi()["paths"].items() for method in methods}
+    said = {tuple(cells[0].strip("`").split()) for cells in rows("route")}
+    assert said == answered | {("GET", "/docs")}
+
+
+def test_its_metrics_are_those_that_are_recorded():
+    said = {cells[0].strip("`").removeprefix("ray_"): tuple(cells[1].split(", ")) for cells in rows("metric")}
+    assert said == {metric.name: metric.labels for metric in METRICS}
+
+
+def test_its_statuses_are_those_of_the_table_of_errors():
+    said = {
+        int(status) for status in re.findall(r"\b([45]\d\d)\b (?:malformed|unknown|too|neither|readable|over)", README)
+    }
+    assert said == {int(status) for status in STATUS.values()} - {500}
+
+
+def test_the_folders_and_files_it_names_exist():
+    named = re.findall(r"`([\w./<>-]+/[\w./<>-]*)`", README)
+    mine = [name for name in named if name.split("/")[0] in {"models", "pipelines", "serving", "monitoring"}]
+    assert mine
+    assert [name for name in mine if "<" not in name and not (ROOT / name).exists()] == []

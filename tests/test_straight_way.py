@@ -1,0 +1,173 @@
+"""The whole way on drawings, as a user goes it: dvc repro, register, promote, predict, serve."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tests.conftest import free_port
+
+ROOT = Path(__file__).parents[1]
+SMALL: dict[str, dict[str, Any]] = {
+    "draw": {"patients": 60, "height_px": 128},
+    "train": {"epochs": 2},
+    "evaluate": {"replicates": 100},
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout of its own, and the environment its commands run in."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def must(self, *command: str) -> str:
+        done = self.run(*command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def set_params(self, **sections: Any) -> None:
+        path = self.folder / "params.yaml"
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for name, values in sections.items():
+            document[name] = document[name] | values if isinstance(values, dict) else values
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def checkout(folder: Path) -> Project:
+    """What git would give a newcomer of the working tree, with small figures in params.yaml."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in listed.stdout.split("\0"):
+        if name and (ROOT / name).is_file() and not name.startswith("data/evaluation/") and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),
+        "THORAX_PORT": str(free_port()),
+        "THORAX_METRICS_PORT": str(free_port()),
+    }
+    project = Project(folder, environment)
+    project.set_params(**SMALL)
+    project.must("git", "init", "--quiet")
+    project.must("git", "add", "--all")
+    project.must("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "--message=all")
+    return project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project after `dvc repro`."""
+    project = checkout(tmp_path_factory.mktemp("project"))
+    project.must("dvc", "repro")
+    return project
+
+
+@pytest.fixture(scope="module")
+def registered(project: Project) -> dict[str, Any]:
+    project.must("thorax", "registry", "register", "pneumonia")
+    version: dict[str, Any] = json.loads(project.must("thorax", "registry", "promote", "pneumonia"))
+    return version
+
+
+@pytest.fixture
+def untouched(tmp_path: Path) -> Iterator[Project]:
+    """A project in which nothing has run."""
+    yield checkout(tmp_path)
+
+
+def scores(answer: dict[str, Any]) -> list[float]:
+    return [number for one in answer["findings"] for number in (one["score"], one["probability"])]
+
+
+def test_nothing_runs_again_where_nothing_has_changed(project):
+    said = project.must("dvc", "repro")
+    assert "Running stage 'check'" in said
+    assert said.count("Running stage") == 1
+
+
+def test_figures_have_intervals_and_dvc_shows_them(project):
+    figures = json.loads((project.folder / "data/evaluation/pneumonia/metrics.json").read_text())
+    for figure in ("accuracy", "balanced_accuracy", "log_loss", "macro_auroc"):
+        estimate = figures["test"]["overall"][figure]
+        assert estimate["low"] <= estimate["value"] <= estimate["high"]
+    shown = json.loads(project.must("dvc", "metrics", "show", "--json"))
+    of_dvc = shown[""]["data"]["data/evaluation/pneumonia/metrics.json"]["data"]
+    assert of_dvc["test"]["overall"]["accuracy"] == figures["test"]["overall"]["accuracy"]
+
+
+def test_dvc_plots_the_curves_of_training_and_the_roc(project):
+    project.must("dvc", "plots", "show", "--out", "plots")
+    page = (project.folder / "plots/index.html").read_text(encoding="utf-8")
+    for plot in ("train/loss.tsv", "eval/loss.tsv", "roc.csv", "confusion.csv"):
+        assert plot in page
+
+
+def test_promotion_puts_the_candidate_in_production(registered, project):
+    assert registered["aliases"] == ["candidate", "production"]
+    assert registered["version"] == "1"
+    manifest = json.loads((project.folder / "data/bundles/pneumonia/bundle.json").read_text())
+    assert registered["commit"] == manifest["training"]["commit"]
+    assert "test/overall/macro_auroc/value" in registered["metrics"]
+    again = json.loads(project.must("thorax", "registry", "register", "pneumonia"))
+    assert again == registered
+
+
+def test_a_file_scores_as_evaluate_measured_it(registered, project):
+    measured = pd.read_parquet(project.folder / "data/evaluation/pneumonia/predictions.parquet").head(5)
+    files = [f"data/raw/synthetic/{image}" for image in measured["image"]]
+    lines = project.must("thorax", "predict", "--json", *files).splitlines()
+    for line, (_, row) in zip(lines, measured.iterrows(), strict=True):
+        answer = json.loads(line)
+        assert answer["model"]["digest"] == registered["digest"]
+        expected = [row[f"{kind} {one['finding']}"] for one in answer["findings"] for kind in ("score", "probability")]
+        np.testing.assert_allclose(scores(answer), expected, atol=1e-6, rtol=0)
+
+
+def test_the_demo_answers_a_real_radiograph_as_the_command_line_does(registered, project, chest_dicom):
+    said = project.must(sys.executable, "-m", "serving.commands.demo", "--once")
+    answer = json.loads(said[said.index("{") : said.rindex("}") + 1])
+    line = json.loads(project.must("thorax", "predict", "--json", str(chest_dicom)))
+    np.testing.assert_allclose(scores(answer), scores(line), atol=1e-6, rtol=0)
+    assert answer["model"] == line["model"]
+    assert answer["decision"]["abstain"]
+    assert "trained on drawings" in answer["notice"]
+    for address in ("/v1/predictions", "/docs", f":{project.environment['THORAX_METRICS_PORT']}/metrics"):
+        assert address in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"train": {"epoch": 3}}, "params.yaml: train.epoch is not a known key"),
+        ({"sources": ["kermani"]}, "Unknown source 'kermani'; known are: kermany, synthetic."),
+        ({"tasks": ["pneumnia"]}, "Unknown task 'pneumnia'; known are: pneumonia, thoracic."),
+        ({"sources": ["kermany"]}, "Run: thorax data fetch kermany --from FOLDER"),
+    ],
+)
+def test_a_wrong_params_yaml_stops_the_run_with_one_sentence(untouched, wrong, sentence):
+    untouched.set_params(**wrong)
+    done = untouched.run("dvc", "repro")
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (untouched.folder / "data/raw").exists()
