@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from serving.settings import Settings
 
-# Read by Ray when it is imported. HAProxy carries several times the requests of Serve's default proxy (make bench).
+# Read by Ray when it is imported. HAProxy carries several times the requests of Serve's default proxy.
 _RAY_ENVIRONMENT = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",

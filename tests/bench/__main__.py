@@ -1,0 +1,89 @@
+"""`make bench`: what is claimed to be fast, side by side in one run; writes bench/results.json.
+
+Each contender takes its turn within every round, so that a machine that slows down slows all of them; a figure is the
+median over the rounds.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from models.backbones import BACKBONES
+from models.bundle import GRAPH
+from models.bundle_writing import export_network
+from models.engine import ENGINES, load_engine
+from models.findings import find_task
+
+ROUNDS, CALLS, WARM_UP = 7, 5, 3
+RESULTS = Path("bench/results.json")
+
+
+@contextmanager
+def exported(backbone: str) -> Iterator[tuple[Any, Path]]:
+    """A network with random weights, and its graph."""
+    import keras
+
+    from models.heads import build_network
+
+    keras.utils.set_random_seed(1)
+    network = build_network(BACKBONES[backbone], find_task("pneumonia"))
+    with tempfile.TemporaryDirectory() as folder:
+        export_network(network, Path(folder))
+        yield network, Path(folder) / GRAPH
+
+
+def milliseconds(contenders: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """The median time of a call of each."""
+    rounds: dict[str, list[float]] = {name: [] for name in contenders}
+    for call in contenders.values():
+        for _ in range(WARM_UP):
+            call()
+    for _ in range(ROUNDS):
+        for name, call in contenders.items():
+            started = perf_counter()
+            for _ in range(CALLS):
+                call()
+            rounds[name].append((perf_counter() - started) / CALLS * 1000)
+    return {name: median(times) for name, times in rounds.items()}
+
+
+def one_image(backbone: str) -> dict[str, float]:
+    """One image at a time through Keras and through each engine."""
+    import tensorflow as tf
+
+    with exported(backbone) as (network, graph):
+        image = np.random.default_rng(1).random((1, *network.input_shape[1:]), np.float32)
+        compiled = tf.function(network, reduce_retracing=True)
+        engines = {name: load_engine(name, graph, threads=0) for name in ENGINES}
+        return milliseconds(
+            {
+                "keras.predict": lambda: network.predict(image, verbose=0),
+                "tf.function": lambda: compiled(tf.constant(image), training=False),
+            }
+            | {name: (lambda engine=engine: engine.run(image)) for name, engine in engines.items()}
+        )
+
+
+def main() -> None:
+    results = {"cores": os.cpu_count(), "one_image_milliseconds": {name: one_image(name) for name in BACKBONES}}
+    table = Table("network", "run by", "ms an image", "times keras.predict", title="One image at a time")
+    for backbone, times in results["one_image_milliseconds"].items():
+        for name, time in times.items():
+            table.add_row(backbone, name, f"{time:.2f}", f"{times['keras.predict'] / time:.1f}")
+    Console().print(table)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
