@@ -4,7 +4,8 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Request
+from fastapi_offline import FastAPIOffline
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
@@ -43,7 +44,9 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status in _STATUSES
 }
 
-api = FastAPI(
+# FastAPI's own /docs loads its scripts from another host: not from within a hospital.
+api = FastAPIOffline(
+    redoc_url=None,
     title="Thoracic disease platform",
     version="1",
     description=f"Findings of chest radiographs. {NOTICE}",

@@ -10,6 +10,7 @@ from serving.commands import data, predict, registry, serve
 app = typer.Typer(
     name="thorax",
     help="Multi-label thoracic disease platform. Research use, not for diagnosis.",
+    epilog=predict.EXAMPLE,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

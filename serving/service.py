@@ -1,8 +1,10 @@
 """Ray and Serve on this machine, from start to stop."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from serving.settings import Settings
 
@@ -19,7 +21,7 @@ _LOGGING = {"log_level": "WARNING", "enable_access_log": False}
 
 @contextmanager
 def running(settings: Settings) -> Iterator[str]:
-    """The service, answering at the address it gives until the block ends.
+    """The service, answering at the address it gives until the block ends; a termination signal is a Ctrl-C to it.
 
     Raises:
         RegistryError, BundleError: see `serving.app.build`; found before Ray starts.
@@ -40,6 +42,7 @@ def running(settings: Settings) -> Iterator[str]:
         _node_ip_address="127.0.0.1",
         _metrics_export_port=settings.metrics_port,
     )
+    signal.signal(signal.SIGTERM, _interrupt)  # Ray's own handler aborts and leaves its processes to others
     try:
         serve.start(http_options={"host": settings.host, "port": settings.port}, logging_config=_LOGGING)
         serve.run(wired, logging_config=_LOGGING)
@@ -47,3 +50,7 @@ def running(settings: Settings) -> Iterator[str]:
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.engine import ENGINES
 from models.errors import SettingsError
 
 PREFIX = "THORAX_"
@@ -37,7 +38,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
     metrics_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     models: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)] = ("pneumonia@production",)
     registry_uri: str = ""
@@ -46,11 +47,11 @@ class Settings(BaseSettings):
     engine_threads: Annotated[int, Field(ge=0)] = 0
     reading_threads: PositiveInt = 4
     max_batch_size: PositiveInt = 16
-    batch_wait_seconds: Annotated[float, Field(ge=0)] = 0.002
+    batch_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.002
     max_waiting_requests: PositiveInt = 256
     max_upload_bytes: PositiveInt = 64 * _MEBIBYTE
     max_pixels: PositiveInt = 50_000_000
-    request_timeout_seconds: PositiveFloat = 30.0
+    request_timeout_seconds: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
 
     @field_validator("models", mode="before")
     @classmethod
@@ -66,6 +67,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"expected name@alias or name@version, but received {model!r}")
         if len({model.partition("@")[0] for model in value}) < len(value):
             raise ValueError(f"expected each model once, but received {', '.join(value)}")
+        return value
+
+    @field_validator("engine")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ENGINES:
+            raise ValueError(f"expected one of {', '.join(ENGINES)}, but received {value!r}")
         return value
 
     @model_validator(mode="after")

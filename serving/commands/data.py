@@ -1,6 +1,7 @@
 """`thorax data`: the publishers' files."""
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from models.errors import DataError
 
 RAW = Path("data/raw")
 
-app = typer.Typer(help="Data sources and their files.", no_args_is_help=True)
+app = typer.Typer(help="Data sources and their files.", epilog="Example: thorax data list", no_args_is_help=True)
 
 
 @app.command(name="list", epilog="Example: thorax data list")
@@ -36,7 +37,9 @@ def fetch(
     if found.drawn:
         raise DataError(reason=f"{source} is drawn by `dvc repro`; there is nothing to fetch.")
     found.fetch(origin, folder)
-    tracked = subprocess.run(["dvc", "add", "--quiet", str(folder)], capture_output=True, text=True, check=False)
+    # As a module, so that it is found where this virtual environment is not activated.
+    dvc = [sys.executable, "-P", "-m", "dvc", "add", str(folder)]
+    tracked = subprocess.run(dvc, capture_output=True, text=True, check=False)
     if tracked.returncode:
         raise DataError(reason=f"{folder} is complete, but DVC does not track it: {tracked.stderr.strip()}")
     typer.echo(f"{folder} is here. Name {source} under sources in params.yaml and run: dvc repro")

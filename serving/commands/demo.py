@@ -1,6 +1,7 @@
 """`python -m serving.commands.demo [--once]`: the last step of `make demo`, a real radiograph through the service."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import httpx
 import typer
 
 from models.errors import ThoraxError, UnreadableFileError
-from serving.commands.serve import announce, wait_for_stop
+from serving.commands.serve import announce
 from serving.settings import load_settings
 
 # A computed radiograph of a chest (PA, MONOCHROME1) that the package pydicom-data carries.
@@ -28,7 +29,7 @@ def demo(once: bool) -> None:
         announce(settings, address)
         if not once:
             typer.echo("Ctrl-C stops it.")
-            wait_for_stop()
+            signal.pause()
 
 
 def _chest() -> Path:
@@ -45,3 +46,5 @@ if __name__ == "__main__":
         demo(once="--once" in sys.argv[1:])
     except ThoraxError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")

@@ -15,7 +15,7 @@ from serving.settings import load_settings
 BUNDLES = Path("data/bundles")
 EVALUATION = Path("data/evaluation")
 
-app = typer.Typer(help="The model registry.", no_args_is_help=True)
+app = typer.Typer(help="The model registry.", epilog="Example: thorax registry list", no_args_is_help=True)
 
 
 def _registry() -> Registry:

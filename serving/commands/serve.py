@@ -1,7 +1,6 @@
 """`thorax serve`: the service on this machine."""
 
 import signal
-from types import FrameType
 
 import typer
 
@@ -15,9 +14,12 @@ def serve() -> None:
     from serving.service import running
 
     settings = load_settings()
-    with running(settings) as address:
-        announce(settings, address)
-        wait_for_stop()
+    try:
+        with running(settings) as address:
+            announce(settings, address)
+            signal.pause()
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")
 
 
 def announce(settings: Settings, address: str) -> None:
@@ -26,16 +28,3 @@ def announce(settings: Settings, address: str) -> None:
     typer.echo(f"  predictions  {address}/v1/predictions")
     typer.echo(f"  API docs     {address}/docs")
     typer.echo(f"  metrics      http://127.0.0.1:{settings.metrics_port}/metrics")
-
-
-def wait_for_stop() -> None:
-    """Returns on Ctrl-C or a termination signal; called once Ray has started, which sets a handler of its own."""
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        typer.echo("Stopping.")
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -1,6 +1,7 @@
 """The HTTP door of the running service."""
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -100,10 +101,18 @@ def test_models_describes_what_serves(client, production):
 def test_health_readiness_and_documentation_are_answered(client):
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
-    assert client.get("/docs").status_code == httpx.codes.OK
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/v1/predictions", "/v1/models", "/healthz", "/readyz"}
     assert "multipart/form-data" in paths["/v1/predictions"]["post"]["requestBody"]["content"]
+
+
+def test_the_documentation_works_without_internet(client):
+    page = client.get("/docs").raise_for_status().text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert {Path(path).suffix for path in loaded} >= {".js", ".css"}
+    for path in loaded:
+        assert path.startswith("/")
+        client.get(path).raise_for_status()
 
 
 def _corrupt_jpeg2000(file: Path) -> bytes:
