@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from models.backbones import find_backbone
-from models.errors import RawDataMissingError
+from models.errors import RawDataMissingError, UnknownNameError
 from models.findings import find_task
 from pipelines.params import Params, load_params
+from pipelines.phantom.record import DRAWN_FINDINGS
 from pipelines.sources import find_source
 from pipelines.stage import run_stage
 
@@ -14,10 +15,13 @@ def check(params: Params, raw: Path) -> None:
     """Returns if the run can begin.
 
     Raises:
-        UnknownNameError: no such source, task or backbone.
+        UnknownNameError: no such source, task, backbone or drawn finding.
         RawDataMissingError: a source's folder below `raw` is missing or empty.
     """
     find_backbone(params.train.backbone)
+    if params.draw.scanner_finding not in DRAWN_FINDINGS:
+        known = ", ".join(DRAWN_FINDINGS)
+        raise UnknownNameError(kind="drawn finding", name=params.draw.scanner_finding, known=known)
     for name in params.tasks:
         find_task(name)
     for name in params.sources:

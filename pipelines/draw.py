@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from pipelines.params import Draw, load_params
-from pipelines.phantom.cohort import cohort
+from pipelines.phantom.cohort import Shortcut, cohort
 from pipelines.phantom.draw import draw_phantom
 from pipelines.phantom.record import PhantomRecord
 from pipelines.sources.synthetic import IMAGES, MASKS, RECORDS, Synthetic
@@ -18,7 +18,8 @@ from pipelines.stage import progress, run_stage
 
 def draw(settings: Draw, raw_dir: Path) -> None:
     """Writes `records.csv`, `images/<image>.png` and `masks/<image>__<finding>.png` below `raw_dir`."""
-    records = cohort(settings.patients, settings.seed, settings.scanner_finding_correlation)
+    shortcut = Shortcut(settings.scanner_finding, settings.scanner_finding_correlation)
+    records = cohort(settings.patients, settings.seed, shortcut)
     for folder in (IMAGES, MASKS):
         (raw_dir / folder).mkdir(parents=True, exist_ok=True)
     draw_one = partial(_draw_one, raw_dir, settings.height_px)

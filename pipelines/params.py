@@ -22,12 +22,14 @@ class Draw(_Section):
     Attributes:
         patients: drawn; each has one or two images.
         height_px: of a drawn image.
-        scanner_finding_correlation: how often the scanner follows from Pneumonia; above 0 plants a shortcut.
+        scanner_finding: the finding that the scanner may follow from; one of `DRAWN_FINDINGS`.
+        scanner_finding_correlation: how often it does; above 0 plants a shortcut.
         seed: of the cohort.
     """
 
     patients: PositiveInt
     height_px: Annotated[int, Field(ge=64, le=2048)]
+    scanner_finding: str
     scanner_finding_correlation: Annotated[float, Field(ge=0, le=1)]
     seed: int
 

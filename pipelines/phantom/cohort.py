@@ -1,6 +1,7 @@
 """Who is examined, and what they have: records whose findings occur together as in a hospital."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,7 +30,23 @@ _OTHER_DISEASES: tuple[tuple[str, dict[str, float]], ...] = (
 )
 
 
-def cohort(patients: int, seed: int, scanner_finding_correlation: float = 0.0) -> list[PhantomRecord]:
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """Something besides the disease that a model can learn in its place: the look of the scanner.
+
+    Attributes:
+        finding: that the scanner follows from; a name of `DRAWN_FINDINGS`.
+        correlation: the share of images whose scanner follows from it instead of chance; in [0, 1].
+    """
+
+    finding: str
+    correlation: float
+
+
+NO_SHORTCUT = Shortcut("Pneumonia", 0.0)
+
+
+def cohort(patients: int, seed: int, shortcut: Shortcut = NO_SHORTCUT) -> list[PhantomRecord]:
     """Records of so many patients, one or two images each.
 
     Each patient follows from the seed and their number alone, so that a larger cohort begins with the smaller one.
@@ -37,17 +54,16 @@ def cohort(patients: int, seed: int, scanner_finding_correlation: float = 0.0) -
     Args:
         patients: number of them.
         seed: of the cohort.
-        scanner_finding_correlation: the share of images whose scanner follows from Pneumonia instead of chance; in
-            [0, 1]. Above 0 a model can learn the scanner in the finding's place.
+        shortcut: planted in it.
     """
     return [
         record
         for number in range(patients)
-        for record in _images(number, np.random.default_rng([seed, number]), scanner_finding_correlation)
+        for record in _images(number, np.random.default_rng([seed, number]), shortcut)
     ]
 
 
-def _images(number: int, rng: np.random.Generator, correlation: float) -> Iterator[PhantomRecord]:
+def _images(number: int, rng: np.random.Generator, shortcut: Shortcut) -> Iterator[PhantomRecord]:
     child = rng.random() < _CHILD
     age = rng.uniform(1, 12) if child else float(np.clip(rng.normal(52, 18), 16, 92))
     sex = "F" if rng.random() < 0.5 else "M"
@@ -56,9 +72,9 @@ def _images(number: int, rng: np.random.Generator, correlation: float) -> Iterat
     patient_seed = int(rng.integers(2**31))
     for image in range(1 + (rng.random() < _SECOND_IMAGE)):
         view = "AP" if rng.random() < (0.8 if child else 0.3) else "PA"
-        by_finding = rng.random() < correlation
+        by_finding = rng.random() < shortcut.correlation
         by_chance = rng.random() < 0.5
-        scanner = SCANNERS[int("Pneumonia" in findings) if by_finding else int(by_chance)].name
+        scanner = SCANNERS[int(shortcut.finding in findings) if by_finding else int(by_chance)].name
         yield PhantomRecord(
             image=f"P{number:05d}-{image}",
             patient=f"P{number:05d}",

@@ -7,6 +7,7 @@ from models.errors import RawDataMissingError, UnknownNameError
 from models.findings import TASKS
 from pipelines.check import check, main
 from pipelines.params import load_params
+from pipelines.phantom.record import DRAWN_FINDINGS
 from pipelines.sources import SOURCES
 from tests.pipelines.conftest import write_params
 
@@ -19,6 +20,10 @@ from tests.pipelines.conftest import write_params
         (
             {"train": {"backbone": "resnet"}},
             f"Unknown backbone 'resnet'; known are: {', '.join(BACKBONES)}.",
+        ),
+        (
+            {"draw": {"scanner_finding": "Pneumonja"}},
+            f"Unknown drawn finding 'Pneumonja'; known are: {', '.join(DRAWN_FINDINGS)}.",
         ),
     ],
 )

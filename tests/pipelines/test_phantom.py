@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipelines.phantom.cohort import Shortcut
 from pipelines.phantom.cohort import cohort as examined
 from pipelines.phantom.draw import draw_phantom
 from pipelines.phantom.record import DRAWN_FINDINGS, PhantomRecord
@@ -71,10 +72,14 @@ def test_images_of_a_patient_share_who_it_is():
         assert first.seed != second.seed
 
 
-def test_a_planted_shortcut_ties_the_scanner_to_pneumonia():
-    pairs = {("Pneumonia" in record.findings, record.scanner) for record in examined(100, 7, 1.0)}
-    assert pairs == {(False, "computed"), (True, "digital")}
-    assert len({("Pneumonia" in record.findings, record.scanner) for record in examined(100, 7, 0.0)}) == 4
+@pytest.mark.parametrize("finding", ["Pneumonia", "Effusion"])
+def test_a_planted_shortcut_ties_the_scanner_to_its_finding(finding):
+    planted, absent = (examined(400, 7, Shortcut(finding, correlation)) for correlation in (1.0, 0.0))
+    assert {(finding in record.findings, record.scanner) for record in planted} == {
+        (False, "computed"),
+        (True, "digital"),
+    }
+    assert len({(finding in record.findings, record.scanner) for record in absent}) == 4
 
 
 @pytest.mark.parametrize("seed", range(3))
