@@ -14,6 +14,9 @@ _RAY_ENVIRONMENT = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     # Replicas hand a whole file to each other in one message; gRPC's own limit is 4 MiB.
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
+    # Seconds in which load balancers notice that a replica stops. Here is only HAProxy, which is told; by default every
+    # stop would take longer than the 30 seconds that Serve waits for itself. Requests at work are still answered.
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 _LOGGING = {"log_level": "WARNING", "enable_access_log": False}

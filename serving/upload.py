@@ -33,7 +33,7 @@ async def uploaded_file(request: Request, max_bytes: int) -> bytes:
 
 async def _body(request: Request, stop_bytes: int, max_bytes: int) -> bytes:
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > stop_bytes:
+    if announced.isdecimal() and int(announced) > stop_bytes:
         raise TooLargeError(limit=max_bytes, unit="bytes", received=int(announced))
     body = bytearray()
     async for chunk in request.stream():
@@ -48,13 +48,15 @@ async def _field(request: Request, body: bytes, max_bytes: int) -> bytes:
     parser.spool_max_size = len(body)  # the parser's default writes larger files to a temporary folder
     try:
         form: FormData = await parser.parse()
-    except (MultiPartException, KeyError) as error:  # KeyError: a content type without its boundary
-        reason = error.message if isinstance(error, MultiPartException) else "the boundary is missing"
-        raise BadRequestError(expected=_EXPECTED, reason=reason) from error
-    upload = form.get(FIELD)
-    if not isinstance(upload, UploadFile):
-        raise BadRequestError(expected=_EXPECTED, reason=f"the form has no file in a field {FIELD!r}")
-    content = await upload.read()
+    except MultiPartException as error:
+        raise BadRequestError(expected=_EXPECTED, reason=error.message.rstrip(".")) from error
+    try:
+        upload = form.get(FIELD)
+        if not isinstance(upload, UploadFile):
+            raise BadRequestError(expected=_EXPECTED, reason=f"the form has no file in a field {FIELD!r}")
+        content = await upload.read()
+    finally:
+        await form.close()
     if len(content) > max_bytes:
         raise TooLargeError(limit=max_bytes, unit="bytes", received=len(content))
     return content

@@ -1,10 +1,16 @@
-"""What several rooms' tests stand on: a small real bundle, a real registry, the real DICOM files."""
+"""What several rooms' tests stand on: a small real bundle, registry and service, and the real DICOM files."""
 
 import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -17,6 +23,7 @@ from models.registry import PRODUCTION, ModelVersion, Registry
 
 # In CI nothing may skip but these: what they need cannot be there.
 MAY_SKIP_IN_CI = {"publishers' radiographs are not on this machine"}
+_START_SECONDS = 180
 PUBLISHERS = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -128,3 +135,55 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Service:
+    address: str
+    metrics: str
+    environment: dict[str, str]
+
+
+@contextmanager
+def running_service(folder: Path, **settings: object) -> Iterator[Service]:
+    """`thorax serve`, as a user starts it; its log is written below `folder`."""
+    port, metrics_port = free_port(), free_port()
+    named = {"port": port, "metrics_port": metrics_port} | settings
+    environment = os.environ | {f"THORAX_{name.upper()}": str(value) for name, value in named.items()}
+    # HAProxy's own pages stand at fixed ports otherwise, and a second service on the machine would not start.
+    environment |= {f"RAY_SERVE_HAPROXY_{page}_PORT": str(free_port()) for page in ("METRICS", "STATS")}
+    log = folder / "log"
+    command = [Path(sys.executable).with_name("thorax"), "serve"]
+    with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait(process, f"{address}/readyz", log)
+            yield Service(address, f"http://127.0.0.1:{metrics_port}/metrics", environment)
+        finally:
+            process.terminate()
+            process.wait(60)
+    assert process.returncode == 0, log.read_text()
+
+
+@pytest.fixture(scope="session")
+def service(
+    production: ModelVersion, registry_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """One real service for all tests of its door and its metrics: Ray, HAProxy, FastAPI and the small bundle."""
+    folder = tmp_path_factory.mktemp("service")
+    with running_service(folder, registry_folder=registry_folder, max_upload_bytes=16 * 2**20) as running:
+        yield running
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(url).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    pytest.fail(f"the service did not start:\n{log.read_text()}")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from tests.serving.conftest import Service
+from tests.conftest import Service
 
 pytestmark = pytest.mark.service
 

@@ -1,0 +1,39 @@
+"""What a predictor asks of Ray, and what it refuses to start with; its answers are tested through the door."""
+
+from pathlib import Path
+
+import pytest
+
+from models.errors import BundleDigestError
+from serving.predictor import Predictor, ServedModel, predictor
+from serving.schemas import ModelName
+from serving.settings import Settings
+
+
+def served(folder, digest="sha256:" + "0" * 64):
+    return ServedModel(ModelName(name="pneumonia", version="1", digest=digest), "production", folder)
+
+
+def deployment(**settings):
+    return predictor(served(Path("unread")), Settings(**settings))._bound_deployment
+
+
+@pytest.mark.parametrize("max_batch_size", [1, 3, 16, 200])
+@pytest.mark.parametrize("reading_threads", [1, 8])
+def test_a_batch_fills_while_another_is_scored(max_batch_size, reading_threads):
+    room = deployment(max_batch_size=max_batch_size, reading_threads=reading_threads).max_ongoing_requests
+    assert room >= 2 * max_batch_size
+    assert room - 2 * max_batch_size >= reading_threads
+
+
+def test_as_many_requests_wait_as_the_settings_say():
+    assert deployment(max_waiting_requests=7).max_queued_requests == 7
+
+
+def test_each_model_is_a_deployment_of_its_own_name():
+    assert deployment().name == "predictor-pneumonia"
+
+
+def test_a_replica_does_not_start_with_another_bundle_than_the_registry_names(bundle_folder):
+    with pytest.raises(BundleDigestError, match=f"expected sha256:{'0' * 64}"):
+        Predictor(served(bundle_folder), Settings())

@@ -1,0 +1,68 @@
+"""A small service that is asked for more than it can give."""
+
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.conftest import running_service
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture(scope="module")
+def client(production, registry_folder, tmp_path_factory):
+    """Of a service with room for five requests at work and one that waits.
+
+    A batch waits half an hour for its second radiograph, and an answer may take two seconds.
+    """
+    folder = tmp_path_factory.mktemp("small_service")
+    settings = {
+        "registry_folder": registry_folder,
+        "max_waiting_requests": 1,
+        "reading_threads": 1,
+        "max_batch_size": 2,
+        "batch_wait_seconds": 1800,
+        "request_timeout_seconds": 2,
+    }
+    with (
+        running_service(folder, **settings) as service,
+        httpx.Client(base_url=service.address, timeout=120) as client,
+    ):
+        yield client
+
+
+def _png(side_px: int) -> bytes:
+    file = BytesIO()
+    Image.linear_gradient("L").resize((side_px, side_px)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_an_answer_that_takes_too_long_is_given_up(client):
+    # Alone, it waits for a second one to fill its batch.
+    response = client.post("/v1/predictions", content=_png(100))
+    assert response.status_code == httpx.codes.GATEWAY_TIMEOUT
+    assert "retry-after" not in response.headers
+    assert response.json() == {
+        "type": "about:blank",
+        "title": "Gateway Timeout",
+        "status": 504,
+        "detail": "No answer within 2.0 seconds. Send the request again, or raise THORAX_REQUEST_TIMEOUT_SECONDS.",
+        "code": "deadline",
+    }
+
+
+def test_more_requests_than_may_wait_are_turned_away_until_there_is_room(client):
+    # One thread reads these 36 megapixels after each other: the first six hold all the room meanwhile.
+    large = _png(6000)
+    with ThreadPoolExecutor(24) as pool:
+        responses = list(pool.map(lambda _: client.post("/v1/predictions", content=large), range(24)))
+    turned_away = [response for response in responses if response.status_code == httpx.codes.SERVICE_UNAVAILABLE]
+    assert turned_away
+    for response in turned_away:
+        assert response.headers["retry-after"] == "2"
+        assert response.json()["code"] == "overloaded"
+        assert response.json()["detail"] == "The service is overloaded. Send the request again after 2 seconds."
+    assert client.get("/readyz").status_code == httpx.codes.OK
