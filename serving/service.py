@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from models.errors import SettingsError
 from serving.settings import Settings
 
 # Read by Ray when it is imported. HAProxy carries several times the requests of Serve's default proxy.
@@ -17,6 +19,9 @@ _RAY_ENVIRONMENT = {
     # Seconds in which load balancers notice that a replica stops. Here is only HAProxy, which is told; by default every
     # stop would take longer than the 30 seconds that Serve waits for itself. Requests at work are still answered.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    # HAProxy's own pages, on every address of the machine; they count requests and name no patient.
+    "RAY_SERVE_HAPROXY_METRICS_PORT": "9101",
+    "RAY_SERVE_HAPROXY_STATS_PORT": "8404",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 _LOGGING = {"log_level": "WARNING", "enable_access_log": False}
@@ -27,10 +32,16 @@ def running(settings: Settings) -> Iterator[str]:
     """The service, answering at the address it gives until the block ends; a termination signal is a Ctrl-C to it.
 
     Raises:
-        RegistryError, BundleError: see `serving.app.build`; found before Ray starts.
+        SettingsError: a port is taken.
+        RegistryError, BundleError: see `serving.app.build`.
+    All of them before Ray starts.
     """
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    _check_free("THORAX_PORT", settings.host, settings.port)
+    _check_free("THORAX_METRICS_PORT", "", settings.metrics_port)
+    for name in ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT"):
+        _check_free(name, "", int(os.environ[name]))
     import ray
     from ray import serve
 
@@ -53,6 +64,19 @@ def running(settings: Settings) -> Iterator[str]:
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def _check_free(name: str, host: str, port: int) -> None:
+    """Ray would say so with a traceback, and only after half a minute."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just left is free
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = (
+                f"expected a free port, but {port} cannot be had ({error.strerror}); stop what is there or set another"
+            )
+            raise SettingsError(where=name, reason=reason) from error
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -131,6 +131,12 @@ def noise() -> np.random.Generator:
     return np.random.default_rng(20260101)
 
 
+def own_ports() -> dict[str, str]:
+    """Variables that give a service ports of its own: the defaults may be taken."""
+    names = ("THORAX_PORT", "THORAX_METRICS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
+    return {name: str(free_port()) for name in names}
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -147,18 +153,15 @@ class Service:
 @contextmanager
 def running_service(folder: Path, **settings: object) -> Iterator[Service]:
     """`thorax serve`, as a user starts it; its log is written below `folder`."""
-    port, metrics_port = free_port(), free_port()
-    named = {"port": port, "metrics_port": metrics_port} | settings
-    environment = os.environ | {f"THORAX_{name.upper()}": str(value) for name, value in named.items()}
-    # HAProxy's own pages stand at fixed ports otherwise, and a second service on the machine would not start.
-    environment |= {f"RAY_SERVE_HAPROXY_{page}_PORT": str(free_port()) for page in ("METRICS", "STATS")}
+    ports = own_ports()
+    environment = os.environ | ports | {f"THORAX_{name.upper()}": str(value) for name, value in settings.items()}
     log = folder / "log"
     command = [Path(sys.executable).with_name("thorax"), "serve"]
     with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
-        address = f"http://127.0.0.1:{port}"
+        address = f"http://127.0.0.1:{ports['THORAX_PORT']}"
         try:
             _wait(process, f"{address}/readyz", log)
-            yield Service(address, f"http://127.0.0.1:{metrics_port}/metrics", environment)
+            yield Service(address, f"http://127.0.0.1:{ports['THORAX_METRICS_PORT']}/metrics", environment)
         finally:
             process.terminate()
             process.wait(60)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.conftest import free_port
+from tests.conftest import own_ports
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, dict[str, Any]] = {
@@ -60,12 +60,14 @@ def checkout(folder: Path) -> Project:
         if name and (ROOT / name).is_file() and not name.startswith("data/evaluation/") and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),
-        "THORAX_PORT": str(free_port()),
-        "THORAX_METRICS_PORT": str(free_port()),
-    }
+    environment = (
+        os.environ
+        | own_ports()
+        | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(folder),
+        }
+    )
     project = Project(folder, environment)
     project.set_params(**SMALL)
     project.must("git", "init", "--quiet")

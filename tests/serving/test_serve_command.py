@@ -1,6 +1,7 @@
 """`thorax serve` refuses to start with one sentence, before Ray does."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.registry import PRODUCTION, Registry
-from tests.conftest import free_port
+from tests.conftest import free_port, own_ports
 
 
 @pytest.fixture
@@ -18,11 +19,11 @@ def refused(tmp_path):
     sessions.mkdir()
 
     def serve(**settings):
-        named = {"registry_folder": tmp_path / "registry", "port": free_port(), "metrics_port": free_port()} | settings
-        environment = os.environ | {f"THORAX_{name.upper()}": str(value) for name, value in named.items()}
+        named = {"registry_folder": tmp_path / "registry"} | settings
+        own = own_ports() | {f"THORAX_{name.upper()}": str(value) for name, value in named.items()}
         done = subprocess.run(
             [Path(sys.executable).with_name("thorax"), "serve"],
-            env=environment | {"RAY_TMPDIR": str(sessions)},
+            env=os.environ | own | {"RAY_TMPDIR": str(sessions)},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -73,3 +74,16 @@ def test_an_address_of_the_network_is_refused(refused):
     code, sentence = refused(host="0.0.0.0")  # noqa: S104 - the address that must be refused
     assert code == 2
     assert "this release has no authentication yet" in sentence
+
+
+@pytest.mark.parametrize("setting", ["port", "metrics_port"])
+def test_a_port_that_is_taken_is_one_sentence(refused, setting):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        assert refused(**{setting: taken}) == (
+            2,
+            f"THORAX_{setting.upper()}: expected a free port, but {taken} cannot be had (Address already in use); "
+            "stop what is there or set another",
+        )
