@@ -29,7 +29,7 @@ def list_models() -> None:
     registry = _registry()
     for name in registry.names():
         for version in registry.versions(name):
-            typer.echo(f"{name}\t{version.version}\t{', '.join(version.aliases)}\t{version.digest}")
+            typer.echo(_line(version))
 
 
 @app.command(epilog="Example: thorax registry show pneumonia production")
@@ -53,7 +53,7 @@ def register(
     registry = _registry()
     figures = dict(_flat(_read(EVALUATION / task / "metrics.json")))
     version = registry.register(BUNDLES / task, figures)
-    typer.echo(_json(registry.set_alias(task, CANDIDATE, version.version)))
+    typer.echo(_line(registry.set_alias(task, CANDIDATE, version.version)))
 
 
 @app.command(epilog="Example: thorax registry promote pneumonia candidate")
@@ -64,7 +64,11 @@ def promote(
 ) -> None:
     """Lets an alias, by default the one that serves, point to a version."""
     registry = _registry()
-    typer.echo(_json(registry.set_alias(name, to, registry.resolve(name, which).version)))
+    typer.echo(_line(registry.set_alias(name, to, registry.resolve(name, which).version)))
+
+
+def _line(version: ModelVersion) -> str:
+    return f"{version.name}\t{version.version}\t{', '.join(version.aliases)}\t{version.digest}"
 
 
 def _json(version: ModelVersion) -> str:
