@@ -34,7 +34,8 @@ _FINDINGS = (
     Finding("Bacterial Pneumonia", _sct("53084003", "Bacterial pneumonia")),
     Finding("Viral Pneumonia", _sct("75570004", "Viral pneumonia")),
     Finding("Atelectasis", _sct("46621007", "Atelectasis")),
-    Finding("Cardiomegaly", codes.SCT.Cardiomegaly),
+    # pydicom gives 287272002 (CID 12248), and the same code for an enlarged septal foramen of the heart.
+    Finding("Cardiomegaly", _sct("8186001", "Cardiomegaly")),
     Finding("Effusion", codes.SCT.PleuralEffusion),
     Finding("Infiltration", _sct("409609008", "Radiologic infiltrate of lung")),
     Finding("Mass", codes.SCT.Mass),

@@ -143,6 +143,7 @@ def test_groups_are_measured_by_themselves(figures, predictions, column):
 def test_ages_fall_into_their_groups(params, bundle, cohort, tmp_path):
     rows = pd.read_parquet(cohort / "splits/pneumonia.parquet")
     groups = {0.5: "0-5", 5.9: "0-5", 6.0: "6-17", 17.9: "6-17", 18.0: "18-64", 64.9: "18-64", 65.0: "65+", 99.0: "65+"}
+    rows["split"] = "test"
     rows["age_years"] = np.resize(list(groups), len(rows))
     rows.to_parquet(tmp_path / "table.parquet", index=False)
     figures, predictions = evaluate(params.evaluate, bundle, tmp_path / "table.parquet", cohort / "shards")
