@@ -160,7 +160,7 @@ def running_service(folder: Path, **settings: object) -> Iterator[Service]:
     with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         address = f"http://127.0.0.1:{ports['THORAX_PORT']}"
         try:
-            _wait(process, f"{address}/readyz", log)
+            wait_until_ready(process, address, log)
             yield Service(address, f"http://127.0.0.1:{ports['THORAX_METRICS_PORT']}/metrics", environment)
         finally:
             process.terminate()
@@ -178,13 +178,14 @@ def service(
         yield running
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Returns once the service of a process answers; fails with its log where it does not."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         try:
-            if httpx.get(url).status_code == httpx.codes.OK:
+            if httpx.get(f"{address}/readyz").status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             pass
