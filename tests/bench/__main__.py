@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from models.bundle_writing import export_network
 from models.engine import ENGINES, load_engine
 from models.findings import find_task
 
-ROUNDS, CALLS, WARM_UP = 7, 5, 3
+ROUNDS, CALLS, WARM_UP = 7, 20, 3
+REST_SECONDS = 0.3
 RESULTS = Path("bench/results.json")
 
 
@@ -50,6 +51,8 @@ def milliseconds(contenders: dict[str, Callable[[], Any]]) -> dict[str, float]:
             call()
     for _ in range(ROUNDS):
         for name, call in contenders.items():
+            sleep(REST_SECONDS)  # the threads of the one before go on spinning for a while
+            call()
             started = perf_counter()
             for _ in range(CALLS):
                 call()
