@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from models.calibration import Calibration
+from models.calibration import Calibration, uncalibrated
 from models.engine import Engine, load_engine
 from models.errors import BundleDigestError, BundleFormatError, UnknownNameError
 from models.findings import Task, find_task
@@ -93,6 +93,9 @@ class Manifest(BaseModel):
             raise ValueError(f"findings of task {self.task} are {task.findings}, not {self.findings}")
         if len(self.operating_points) != len(self.findings):
             raise ValueError("one operating point a finding is needed")
+        temperatures = len(uncalibrated(task).temperatures)
+        if self.calibration.kind is not task.kind or len(self.calibration.temperatures) != temperatures:
+            raise ValueError(f"a {task.kind} task needs {temperatures} temperature(s) of its kind")
         return self
 
 

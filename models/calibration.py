@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
-from models.findings import TaskKind
+from models.findings import Task, TaskKind
 
 Array = NDArray[np.floating]
 _LOG_TEMPERATURE_BOUNDS = (-3.0, 3.0)
@@ -32,6 +32,13 @@ class Calibration(BaseModel):
         scaled = logits.astype(np.float64) / np.asarray(self.temperatures)
         calibrated: Array = softmax(scaled, axis=-1) if self.kind is TaskKind.MULTICLASS else expit(scaled)
         return calibrated
+
+
+def uncalibrated(task: Task) -> Calibration:
+    """Temperatures of 1: probabilities are the scores."""
+    return Calibration(
+        kind=task.kind, temperatures=(1.0,) * (1 if task.kind is TaskKind.MULTICLASS else len(task.findings))
+    )
 
 
 def fit_calibration(kind: TaskKind, labels: Array, logits: Array) -> Calibration:

@@ -9,7 +9,7 @@ import pandas as pd
 from models.backbones import find_backbone
 from models.bundle import GRAPH, Bundle, Manifest, Training
 from models.bundle_writing import check_parity, export_network, write_bundle
-from models.calibration import Calibration, fit_calibration
+from models.calibration import fit_calibration, uncalibrated
 from models.engine import load_engine
 from models.findings import Task, find_task
 from models.preprocessing import Preprocessor
@@ -51,7 +51,7 @@ def train(settings: Train, task: Task, table: Path, shards: Path, progress_dir: 
         findings=task.findings,
         preprocessing=find_backbone(settings.backbone).preprocessing,
         operating_points=(0.5,) * len(task.findings),
-        calibration=Calibration(kind=task.kind, temperatures=(1.0,)),
+        calibration=uncalibrated(task),
         training=Training(
             backbone=settings.backbone,
             sources=sources,

@@ -136,6 +136,11 @@ def test_a_malformed_manifest_is_a_format_error(text, small_bundle):
         ({"operating_points": [0.5, 0.5]}, "one operating point a finding is needed"),
         ({"preprocessing": {"height_px": -20, "width_px": 20}}, r"preprocessing\.height_px"),
         ({"calibration": None}, "calibration"),
+        (
+            {"calibration": {"kind": "multiclass", "temperatures": [1, 1, 1]}},
+            r"a multiclass task needs 1 temperature\(s\)",
+        ),
+        ({"calibration": {"kind": "multilabel", "temperatures": [1]}}, r"a multiclass task needs 1 temperature\(s\)"),
         ({"training": {}}, r"training\.backbone: Field required"),
         ({"files": {}}, r"lists \[\], not "),
         ({"files": {"../model.onnx": "0" * 64}}, r"lists \['\.\./model\.onnx'\]"),

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from models.calibration import Calibration, fit_calibration
-from models.findings import TaskKind
+from models.calibration import Calibration, fit_calibration, uncalibrated
+from models.findings import TaskKind, find_task
 
 LOG2, LOG3, LOG9 = np.log([2, 3, 9])
 NAN = float("nan")
@@ -87,3 +88,12 @@ def test_temperatures_survive_json():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValidationError):
         Calibration(kind="ordinal", temperatures=(1.0,))
+
+
+@pytest.mark.parametrize(("name", "temperatures"), [("pneumonia", 1), ("thoracic", 18)])
+def test_uncalibrated_probabilities_are_the_scores(name, temperatures):
+    task = find_task(name)
+    logits = np.random.default_rng(3).normal(size=(4, len(task.findings)))
+    scores = softmax(logits, axis=1) if name == "pneumonia" else 1 / (1 + np.exp(-logits))
+    assert len(uncalibrated(task).temperatures) == temperatures
+    np.testing.assert_allclose(uncalibrated(task).probabilities(logits), scores)
