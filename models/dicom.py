@@ -20,7 +20,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from models.errors import MalformedFileError, MultiFrameError, NoPixelDataError, TooLargeError, UnusableRadiographError
-from models.radiograph import GREY_LEVELS, Radiograph, RadiographTags, from_grey_levels
+from models.radiograph import GREY_LEVELS, Radiograph, RadiographTags
 from models.raster import Levels, codestream_shape, luminance_levels
 
 Values = NDArray[np.float64]
@@ -56,7 +56,7 @@ def read_dicom(data: bytes, max_pixels: int) -> Radiograph:
     options = _pixel_options(dataset, max_pixels)
     stored = _decode(dataset, options)
     levels = luminance_levels(stored, options["bits_stored"]) if stored.ndim == 3 else _grey(stored, dataset, options)
-    return from_grey_levels(levels, _tags(dataset))
+    return Radiograph(levels, _tags(dataset))
 
 
 def _pixel_options(dataset: Dataset, max_pixels: int) -> dict[str, Any]:

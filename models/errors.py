@@ -14,9 +14,13 @@
     ├── UnreadableFileError            a file named on the command line cannot be opened
     ├── DataError                      a data set cannot be used
     │   ├── RawDataMissingError        the publisher's files are not where they should be
+    │   ├── TableError                 a publisher's table lacks a column or cannot be read
+    │   ├── OriginError                what is to be fetched is not there, breaks off or is not what was published
     │   ├── UnreadableImagesError      too many images of a source cannot be read
+    │   ├── LeakageError               a patient or an image would stand on both sides of a split
     │   └── LabelsError                no or impossible labels for a task
     ├── TrainingError                  training cannot go on
+    ├── WeightsError                   pretrained weights cannot be read, or fit another network
     ├── BundleError                    a bundle is not what it should be
     │   ├── BundleWriteError           it could not be written; nothing is left behind
     │   ├── BundleFormatError          its manifest is missing, newer or malformed
@@ -151,6 +155,27 @@ class RawDataMissingError(DataError):
     message = "Expected {expected} under {folder}, but found none. {remedy}"
 
 
+class TableError(DataError):
+    """A publisher's table is not there, lacks a column or cannot be read."""
+
+    code = "table"
+    message = "{table}: expected {expected}, but received {received}. Fetch the publisher's file unchanged."
+
+
+class OriginError(DataError):
+    """What is to be fetched is not there, breaks off or is not what was published."""
+
+    code = "origin"
+    message = "{origin}: expected {expected}, but {reason}. {remedy}"
+
+
+class LeakageError(DataError):
+    """A patient or an image would stand on both sides of a split."""
+
+    code = "leakage"
+    message = "{pairs} of images would stand on both sides of a split: {named}. {remedy}"
+
+
 class UnreadableImagesError(DataError):
     """More images of a source are unreadable than the run may lose."""
 
@@ -172,6 +197,13 @@ class TrainingError(ThoraxError):
     """Training cannot go on."""
 
     code = "training"
+
+
+class WeightsError(ThoraxError):
+    """Pretrained weights cannot be read, or fit another network."""
+
+    code = "weights"
+    message = "{weights}: expected {expected}, but received {received}. {remedy}"
 
 
 class BundleError(ThoraxError):

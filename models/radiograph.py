@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GREY_LEVELS = 65_535
+GreyLevels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,15 @@ class Radiograph:
     """One grey radiograph, bone bright.
 
     Attributes:
-        pixels: (H, W) float32 in [0, 1], every value a multiple of 1/65535, so that storing it in 16 bits loses nothing
-            and the same file gives the same scores through every way in.
+        levels: (H, W) uint8 or uint16, 0 black and 255 or 65535 white. Level v of 8 bits is level 257 v of 16.
         tags: what is known besides the pixels.
     """
 
-    pixels: NDArray[np.float32]
+    levels: GreyLevels
     tags: RadiographTags = field(default_factory=RadiographTags)
 
-
-def from_grey_levels(levels: NDArray[np.uint16], tags: RadiographTags | None = None) -> Radiograph:
-    """A radiograph from (H, W) uint16 grey levels, 0 black and 65535 white."""
-    pixels = levels.astype(np.float32) / np.float32(GREY_LEVELS)
-    return Radiograph(pixels, tags or RadiographTags())
-
-
-def to_grey_levels(radiograph: Radiograph) -> NDArray[np.uint16]:
-    """The (H, W) uint16 grey levels `from_grey_levels` takes; the round trip is exact."""
-    levels: NDArray[np.uint16] = np.rint(radiograph.pixels * np.float32(GREY_LEVELS)).astype(np.uint16)
-    return levels
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1], made anew at each call; the same for a level of 8 bits and its twin of 16."""
+        white = np.float32(np.iinfo(self.levels.dtype).max)
+        return self.levels.astype(np.float32) / white

@@ -11,7 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from models.errors import MalformedFileError, MultiFrameError, TooLargeError
-from models.radiograph import GREY_LEVELS, Radiograph, from_grey_levels
+from models.radiograph import GREY_LEVELS, GreyLevels, Radiograph
 
 RasterFormat = Literal["PNG", "JPEG"]
 Levels = NDArray[np.uint16]
@@ -52,7 +52,7 @@ def read_raster(data: bytes, file_format: RasterFormat, max_pixels: int) -> Radi
         levels = _grey_levels(image)
     except Exception as error:
         raise MalformedFileError(format=file_format, reason="its pixels cannot be turned to grey") from error
-    return from_grey_levels(_oriented(levels, _orientation(image)))
+    return Radiograph(_oriented(levels, _orientation(image)))
 
 
 def codestream_shape(stream: bytes) -> tuple[int, int, int] | None:
@@ -120,21 +120,21 @@ def _jpeg_shape(data: bytes) -> tuple[int, int]:
     return shape[:2]
 
 
-def _grey_levels(image: Image.Image) -> Levels:
-    """(H, W) uint16 levels of a loaded picture, before it is turned."""
+def _grey_levels(image: Image.Image) -> GreyLevels:
+    """(H, W) levels of a loaded picture, before it is turned: uint8 where they suffice."""
     transparency = image.info.get("transparency")
     if image.mode.startswith("I"):  # 16-bit grey: "I;16", or "I" where Pillow has widened it
         levels = np.asarray(image).clip(0, GREY_LEVELS).astype(np.uint16)
         return np.where(levels == transparency, np.uint16(0), levels) if isinstance(transparency, int) else levels
     if transparency is not None and image.mode in {"1", "L", "P", "RGB"}:
         image = image.convert("RGBA")
-    grey = np.asarray(image.convert("L")).astype(np.uint16)
+    grey = np.asarray(image.convert("L"))
     if image.mode in {"LA", "PA", "RGBA"}:
         # Over black; float32 holds the product (at most 255 * 255 * 257 < 2**24) exactly.
         opacity = np.asarray(image.getchannel("A")).astype(np.float32)
         over_black: Levels = np.rint(grey * opacity * np.float32(_BYTE_TO_LEVEL) / np.float32(255)).astype(np.uint16)
         return over_black
-    return grey * np.uint16(_BYTE_TO_LEVEL)
+    return grey
 
 
 def _orientation(image: Image.Image) -> int:
@@ -145,7 +145,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _oriented(levels: Levels, orientation: int) -> Levels:
+def _oriented(levels: GreyLevels, orientation: int) -> GreyLevels:
     """The picture as it is to be looked at."""
     if orientation in {5, 6, 7, 8}:
         levels = levels.T
@@ -153,4 +153,4 @@ def _oriented(levels: Levels, orientation: int) -> Levels:
         levels = levels[:, ::-1]
     if orientation in {3, 4, 7, 8}:
         levels = levels[::-1]
-    return np.ascontiguousarray(levels)
+    return np.ascontiguousarray(levels)  # type: ignore[return-value]  # NumPy's stub forgets the dtype

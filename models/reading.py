@@ -96,10 +96,10 @@ def _description(data: bytes) -> str:
 
 
 def _check_usable(radiograph: Radiograph) -> None:
-    height, width = radiograph.pixels.shape
+    height, width = radiograph.levels.shape
     if min(height, width) < MIN_SIDE_PX:
         raise UnusableRadiographError(reason=f"it has only {width} x {height} pixels, less than {MIN_SIDE_PX} a side")
-    if radiograph.pixels.min() == radiograph.pixels.max():
+    if radiograph.levels.min() == radiograph.levels.max():
         raise UnusableRadiographError(reason="all its pixels are equal")
 
 

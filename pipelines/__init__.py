@@ -4,6 +4,7 @@ check       params.yaml is understood and the raw files are there
 draw        phantoms of the synthetic source
 catalog     a row an image
 prepare     each image decoded once, into shards
+embed       ImageNet features of each image
 split       by patient: train, validation, calibration, test
 train       shards and splits -> bundle
 evaluate    the bundle's figures, with intervals

@@ -1,7 +1,7 @@
 """params.yaml as frozen objects that refuse what they do not know."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
@@ -39,9 +39,11 @@ class Prepare(_Section):
 
     Attributes:
         max_unreadable: the share of a source's images that may be unreadable before the run stops.
+        executor: a key of `pipelines.spread.EXECUTORS`: processes of this machine, or a Ray cluster.
     """
 
     max_unreadable: Share
+    executor: Literal["local", "ray"]
 
 
 class Split(_Section):

@@ -2,80 +2,136 @@
 
 import csv
 import hashlib
-import os
+import json
+import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from models.errors import MalformedFileError, RadiographError, UnreadableImagesError
-from models.reading import read_radiograph
+from models.errors import MalformedFileError, RadiographError, RawDataMissingError, UnreadableImagesError
+from pipelines.facts import image_facts
 from pipelines.params import Prepare, load_params
-from pipelines.shards import IMAGES_A_GROUP, PackedImage, ShardWriter, pack
+from pipelines.raw import RawFiles
+from pipelines.shards import IMAGES_A_SHARD, pack, read_columns, write_shard
+from pipelines.sources import find_source
+from pipelines.sources.source import Source
+from pipelines.spread import EXECUTORS
 from pipelines.stage import progress, run_stage
 
+_PLAN = "plan.json"
+_CODE = ("pipelines/facts.py", "pipelines/shards.py", "models/dicom.py", "models/raster.py", "models/reading.py")
 
-def prepare(settings: Prepare, source: str, raw_dir: Path, table: Path, shards: Path, unreadable: Path) -> None:
-    """Packs every image of the catalog that can be read; lists every other with its reason.
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """Which images go into which file."""
+
+    path: Path
+    images: tuple[str, ...]
+
+
+def prepare(settings: Prepare, source: Source, raw: RawFiles, scratch: Path, shards: Path) -> None:
+    """Packs every image of the source; one that cannot be read is in its shard too, with the reason in its place.
+
+    What a killed run has finished stays in `scratch`, and the next one goes on from there, if neither the files nor
+    the code that reads them have changed meanwhile.
 
     Args:
         settings: the prepare section of params.yaml.
-        source: its name, for messages.
-        raw_dir: holds the images.
-        table: the source's catalog.
-        shards: the folder to fill.
-        unreadable: a CSV of image, code and reason; it is there, if empty, after every run.
+        source: whose images these are.
+        raw: its files.
+        scratch: a folder of this stage alone, gone at the end.
+        shards: the folder that holds the shards then.
 
     Raises:
-        UnreadableImagesError: more than `max_unreadable` of the images cannot be read; the CSV is complete.
+        RawDataMissingError: there is no image.
+        UnreadableImagesError: more than `max_unreadable` of the images cannot be read; a CSV in `scratch` lists them.
     """
-    images = sorted(pq.read_table(table, columns=["image"])["image"].to_pylist(), key=_scattered)
-    unreadable.parent.mkdir(parents=True, exist_ok=True)
-    read = partial(_read, raw_dir)
-    bad = 0
-    with ShardWriter(shards) as writer, unreadable.open("w", newline="", encoding="utf-8") as listing:
-        reasons = csv.writer(listing)
-        reasons.writerow(["image", "code", "reason"])
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for group in progress(_groups(images), f"preparing {source}", -(-len(images) // IMAGES_A_GROUP)):
-                packed: list[PackedImage] = []
-                for image, result in zip(group, pool.map(read, group), strict=True):
-                    if isinstance(result, RadiographError):
-                        reasons.writerow([image, result.code, str(result)])
-                        bad += 1
-                    else:
-                        packed.append(result)
-                if packed:
-                    writer.write(packed)
-    if bad > settings.max_unreadable * len(images):
-        raise UnreadableImagesError(
-            unreadable=bad, images=len(images), source=source, allowed=settings.max_unreadable, listing=unreadable
+    images = sorted(raw.matching(source.images), key=_scattered)
+    if not images:
+        raise RawDataMissingError(
+            expected=f"images of {source.name}", folder=raw.folder, remedy=f"Run: thorax data fetch {source.name}"
         )
+    _resume(scratch, raw, images)
+    plan = [
+        _Shard(scratch / f"{number:05d}.parquet", tuple(images[start : start + IMAGES_A_SHARD]))
+        for number, start in enumerate(range(0, len(images), IMAGES_A_SHARD))
+    ]
+    missing = [shard for shard in plan if not shard.path.exists()]
+    work = EXECUTORS[settings.executor](partial(_write, source, raw.folder), missing)
+    for _ in progress(work, f"preparing {source.name}", len(missing)):
+        pass
+    _check_refused(settings, source.name, scratch, len(images))
+    (scratch / _PLAN).unlink()
+    shutil.rmtree(shards, ignore_errors=True)
+    shards.parent.mkdir(parents=True, exist_ok=True)
+    scratch.rename(shards)
 
 
-def _read(raw_dir: Path, image: str) -> PackedImage | RadiographError:
+def _resume(scratch: Path, raw: RawFiles, images: list[str]) -> None:
+    """Leaves in `scratch` what the same plan has finished before, and nothing of another one."""
+    code = [hashlib.sha256((Path(__file__).parents[1] / name).read_bytes()).hexdigest() for name in _CODE]
+    plan = json.dumps({"code": code, "images": [[image, raw.state(image)] for image in images]})
+    if not (scratch / _PLAN).exists() or (scratch / _PLAN).read_text(encoding="utf-8") != plan:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        (scratch / _PLAN).write_text(plan, encoding="utf-8")
+
+
+def _write(source: Source, raw_dir: Path, shard: _Shard) -> None:
+    """Writes one shard, whole or not at all."""
+    raw = _opened(raw_dir)
+    unfinished = shard.path.with_suffix(".unfinished")
+    write_shard(unfinished, (_record(source, raw, image) for image in shard.images))
+    unfinished.rename(shard.path)
+
+
+_opened = lru_cache(maxsize=1)(RawFiles)  # a worker lists the files once, not for each shard
+
+
+def _record(source: Source, raw: RawFiles, image: str) -> dict[str, Any]:
     try:
-        return pack(image, read_radiograph((raw_dir / image).read_bytes()))
+        data = raw.read(image)
+        radiograph = source.decode(data)
     except RadiographError as error:
-        return error
+        return {"image": image, "refused_code": error.code, "refused_reason": str(error)}
     except OSError as error:
-        return MalformedFileError(format="image", reason=f"it cannot be opened ({error.strerror})")
+        refused = MalformedFileError(format="image", reason=f"it cannot be opened ({error.strerror})")
+        return {"image": image, "refused_code": refused.code, "refused_reason": str(refused)}
+    return {"image": image} | image_facts(data, radiograph) | pack(data, radiograph)
+
+
+def _check_refused(settings: Prepare, source: str, scratch: Path, count: int) -> None:
+    listing = scratch / "unreadable.csv"
+    refused = list(_refused(scratch))
+    if len(refused) <= settings.max_unreadable * count:
+        listing.unlink(missing_ok=True)
+        return
+    with listing.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("image", "code", "reason"), *refused])
+    raise UnreadableImagesError(
+        unreadable=len(refused), images=count, source=source, allowed=settings.max_unreadable, listing=listing
+    )
+
+
+def _refused(folder: Path) -> Iterator[tuple[str, str, str]]:
+    columns = ("image", "refused_code", "refused_reason")
+    for table in read_columns(folder, columns):
+        for row in table.filter(pc.is_valid(table["refused_code"])).to_pylist():
+            yield row["image"], row["refused_code"], row["refused_reason"]
 
 
 def _scattered(image: str) -> bytes:
     return hashlib.sha256(image.encode()).digest()
 
 
-def _groups(images: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(images), IMAGES_A_GROUP):
-        yield images[start : start + IMAGES_A_GROUP]
-
-
-def main(source: str, raw_dir: str, table: str, shards: str, unreadable: str) -> None:
-    """`python -m pipelines.prepare SOURCE RAW_DIR TABLE SHARDS UNREADABLE`."""
-    prepare(load_params().prepare, source, Path(raw_dir), Path(table), Path(shards), Path(unreadable))
+def main(source: str, raw_dir: str, scratch: str, shards: str) -> None:
+    """`python -m pipelines.prepare SOURCE RAW_DIR SCRATCH SHARDS`."""
+    prepare(load_params().prepare, find_source(source), RawFiles(Path(raw_dir)), Path(scratch), Path(shards))
 
 
 if __name__ == "__main__":

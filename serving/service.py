@@ -1,6 +1,7 @@
 """Ray and Serve on this machine, from start to stop."""
 
 import os
+import random
 import signal
 import socket
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ _RAY_ENVIRONMENT = {
     "RAY_SERVE_HAPROXY_STATS_PORT": "8404",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+_FIRST_PORT = 30_000  # of replicas, by Serve's own default
+_END_OF_PORTS = 32_700  # Linux hands out ports from 32768 on
+_PORTS = 20
 _LOGGING = {"log_level": "WARNING", "enable_access_log": False}
 
 
@@ -42,6 +46,10 @@ def running(settings: Settings) -> Iterator[str]:
     _check_free("THORAX_METRICS_PORT", "", settings.metrics_port)
     for name in ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT"):
         _check_free(name, "", int(os.environ[name]))
+    first = _free_ports(settings.host)
+    os.environ.setdefault("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", str(first))
+    os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", str(first + 1))
+    os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT", str(first + _PORTS - 1))
     import ray
     from ray import serve
 
@@ -64,6 +72,32 @@ def running(settings: Settings) -> Iterator[str]:
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def _free_ports(host: str) -> int:
+    """The first port of a block behind HAProxy that no other service on this machine uses.
+
+    Ray's own ports are the same for every service. While one starts, its HAProxy would take the fallback proxy or a
+    replica of another service for its own, and that one would answer. Chance picks the block, for two services that
+    start at once.
+    """
+    blocks = range(_FIRST_PORT, _END_OF_PORTS, _PORTS)
+    for first in random.sample(blocks, len(blocks)):
+        if all(_is_free(host, port) for port in range(first, first + _PORTS)):
+            return first
+    raise SettingsError(
+        where="RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT",
+        reason=f"expected {_PORTS} free ports in a row from {_FIRST_PORT} on; stop what holds them",
+    )
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 def _check_free(name: str, host: str, port: int) -> None:

@@ -189,5 +189,5 @@ def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) 
                 return
         except httpx.TransportError:
             pass
-        time.sleep(0.5)
+        time.sleep(0.02)
     pytest.fail(f"the service did not start:\n{log.read_text()}")

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from models.errors import RawDataMissingError
-from pipelines.sources.folders import copy_folder
-from pipelines.sources.source import ImageRow
+from pipelines.raw import RawFiles
+from pipelines.sources.card import Card
+from pipelines.sources.source import Exclusion, ImageRow, Source
 
 _ROOT = "chest_xray"
 _PNEUMONIA = re.compile(r"person(?P<patient>\d+)_(?P<kind>bacteria|virus)_\d+(?:_\d+)?")
@@ -15,7 +15,7 @@ _KINDS = {"bacteria": "Bacterial Pneumonia", "virus": "Viral Pneumonia"}
 _THREE = ("Normal", "Bacterial Pneumonia", "Viral Pneumonia")
 
 
-class Kermany:
+class Kermany(Source):
     """The class stands in the file's name, and so does the patient: `person<id>` under both kinds is one child.
 
     The publisher's `test` part has ids of its own, so an id names a child within its part only. The 16 images that the
@@ -24,37 +24,27 @@ class Kermany:
 
     name = "kermany"
     findings = (*_THREE, "Pneumonia")
-    drawn = False
 
-    def fetch(self, origin: str, raw_dir: Path) -> None:
-        copy_folder(origin, raw_dir, expected=_ROOT)
+    images = (f"{_ROOT}/*/*/*.jpeg", f"{_ROOT}/*/*/*.jpg")
+    required = (f"{_ROOT}/*/*/*.jp*g",)
 
-    def rows(self, raw_dir: Path) -> Iterator[ImageRow]:
-        files = sorted(path for path in (raw_dir / _ROOT).glob("*/*/*") if path.suffix.lower() in {".jpeg", ".jpg"})
-        if not files:
-            raise RawDataMissingError(
-                expected=f"{_ROOT}/<part>/<class>/*.jpeg",
-                folder=raw_dir,
-                remedy="Run: thorax data fetch kermany --from FOLDER",
-            )
-        for path in files:
-            yield self._row(path.relative_to(raw_dir))
-
-    def _row(self, path: Path) -> ImageRow:
-        part = "test" if path.parts[1] == "test" else "train"
-        kind, patient = self._kind_and_patient(path)
-        findings = {name: int(name == kind) for name in _THREE}
-        findings["Pneumonia"] = int(kind != "Normal")
-        return ImageRow(image=path.as_posix(), patient_id=f"{part}-{patient}", split_official=part, findings=findings)
+    def rows(self, raw: RawFiles, card: Card) -> Iterator[ImageRow | Exclusion]:
+        for image in raw.matching(self.images):
+            path = PurePosixPath(image)
+            part = "test" if path.parts[1] == "test" else "train"
+            named = self._kind_and_patient(path.stem)
+            if named is None:
+                yield Exclusion(image, "unknown_label", "its name is neither person1_bacteria_1 nor IM-0115-0001")
+                continue
+            kind, patient = named
+            findings = {name: int(name == kind) for name in _THREE}
+            findings["Pneumonia"] = int(kind != "Normal")
+            yield ImageRow(image=image, patient_id=f"{part}-{patient}", split_official=part, findings=findings)
 
     @staticmethod
-    def _kind_and_patient(path: Path) -> tuple[str, str]:
-        if match := _PNEUMONIA.fullmatch(path.stem):
+    def _kind_and_patient(stem: str) -> tuple[str, str] | None:
+        if match := _PNEUMONIA.fullmatch(stem):
             return _KINDS[match["kind"]], f"person{match['patient']}"
-        if match := _NORMAL.fullmatch(path.stem):
+        if match := _NORMAL.fullmatch(stem):
             return "Normal", f"IM-{match['patient']}"
-        raise RawDataMissingError(
-            expected="names such as person1_bacteria_1.jpeg or IM-0115-0001.jpeg",
-            folder=path.parent,
-            remedy=f"{path.name} is neither; fetch the publisher's files unchanged.",
-        )
+        return None

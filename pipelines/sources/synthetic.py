@@ -1,13 +1,12 @@
 """Drawn chest phantoms: the embedded source, made by the `draw` stage."""
 
-import csv
 from collections.abc import Iterator
-from pathlib import Path
 
-from models.errors import RawDataMissingError
 from pipelines.phantom.record import DRAWN_FINDINGS
-from pipelines.sources.folders import copy_folder
-from pipelines.sources.source import ImageRow
+from pipelines.raw import RawFiles
+from pipelines.sources.card import Card
+from pipelines.sources.source import ImageRow, Source
+from pipelines.sources.tables import read_table
 
 RECORDS = "records.csv"
 IMAGES = "images"
@@ -15,24 +14,23 @@ MASKS = "masks"
 _THREE = ("Normal", "Bacterial Pneumonia", "Viral Pneumonia")
 
 
-class Synthetic:
+class Synthetic(Source):
     """`records.csv` is the ground truth; findings that are never drawn are not labelled."""
 
     name = "synthetic"
     findings = (*_THREE, *DRAWN_FINDINGS)
     drawn = True
 
-    def fetch(self, origin: str, raw_dir: Path) -> None:
-        copy_folder(origin, raw_dir, expected=RECORDS)
+    images = (f"{IMAGES}/*.png",)
+    required = (RECORDS,)
 
-    def rows(self, raw_dir: Path) -> Iterator[ImageRow]:
-        if not (raw_dir / RECORDS).exists():
-            raise RawDataMissingError(expected=RECORDS, folder=raw_dir, remedy="Run: dvc repro draw")
-        with (raw_dir / RECORDS).open(newline="", encoding="utf-8") as table:
-            yield from map(self._row, csv.DictReader(table))
+    def rows(self, raw: RawFiles, card: Card) -> Iterator[ImageRow]:
+        columns = ("image", "patient", "study", "view", "age_years", "sex", "pneumonia", "findings")
+        for record in read_table(raw, RECORDS, columns):
+            yield self._row(raw, record)
 
     @staticmethod
-    def _row(record: dict[str, str]) -> ImageRow:
+    def _row(raw: RawFiles, record: dict[str, str]) -> ImageRow:
         drawn = set(record["findings"].split("|"))
         findings = {name: int(name in drawn) for name in DRAWN_FINDINGS}
         if record["pneumonia"]:
@@ -45,4 +43,9 @@ class Synthetic:
             age_years=float(record["age_years"]),
             sex=record["sex"],
             findings=findings,
+            masks={
+                finding: mask
+                for finding in sorted(drawn)
+                if (mask := f"{MASKS}/{record['image']}__{finding}.png") in raw
+            },
         )

@@ -1,0 +1,58 @@
+"""Pseudonyms of patients and studies: keyed hashes, with the key outside the data.
+
+Without the key nobody can try out which patient a pseudonym stands for; with it, the same patient has the same one in
+every source and every run.
+"""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from models.errors import SettingsError
+
+_KEY_BYTES = 32
+
+
+class Pseudonyms:
+    """Turns identities into pseudonyms.
+
+    Args:
+        key: 32 secret bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, *identity: str) -> str:
+        """32 hexadecimal digits (BLAKE2b, RFC 7693, keyed) for what names someone: the issuer, then the number."""
+        return hashlib.blake2b("\0".join(identity).encode(), key=self._key, digest_size=16).hexdigest()
+
+
+def load_pseudonyms(path: Path) -> Pseudonyms:
+    """With the key in a file, which is made, readable by its owner alone, where there is none.
+
+    Raises:
+        SettingsError: the file holds no key, or can be neither read nor made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return Pseudonyms(_key(path))
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+        return Pseudonyms(_key(path))
+    except OSError as error:
+        raise SettingsError(where=path, reason=f"expected the key of pseudonyms, but {error.strerror}") from error
+
+
+def _key(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise SettingsError(where=path, reason=f"expected {2 * _KEY_BYTES} hexadecimal digits; restore the key's copy")
+    return key
