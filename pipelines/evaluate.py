@@ -18,7 +18,7 @@ from pipelines.params import Evaluate, load_params
 from pipelines.prediction import columns_of, prediction_table
 from pipelines.stage import run_stage
 
-MEASURED = ("validation", "test")
+MEASURED = ("validation", "test", "external")
 ROC_COLUMNS = ("finding", "false positive rate", "true positive rate")
 AGE_GROUPS = {"0-5": (0, 6), "6-17": (6, 18), "18-64": (18, 65), "65+": (65, math.inf)}
 
@@ -35,7 +35,8 @@ def evaluate(settings: Evaluate, bundle: Bundle, table: Path, shards: Path) -> t
     Returns:
         A tree fit for JSON: split, then `overall` and `by_source`, `by_view_position`, `by_sex`, `by_age_group`, each
         with `images`, `patients`, `findings` and, for a multiclass task, figures of the whole; each figure is
-        `{value, low, high}`, null where it is not defined. And the rows measured, with their predictions.
+        `{value, low, high}`, null where it is not defined. Patients who share an image count as one. And the rows
+        measured, with their predictions.
     """
     rows = pd.read_parquet(table)
     predictions = prediction_table(bundle, rows[rows["split"].isin(MEASURED)].reset_index(drop=True), shards)
@@ -58,7 +59,7 @@ def _age_group(ages: pd.Series) -> pd.Series:
 
 def _figures(settings: Evaluate, bundle: Bundle, rows: pd.DataFrame) -> dict[str, Any]:
     task = bundle.task
-    report: dict[str, Any] = {"images": len(rows), "patients": rows["patient_id"].nunique()}
+    report: dict[str, Any] = {"images": len(rows), "patients": rows["group"].nunique()}
     report["findings"] = {
         finding: {"positives": int((rows[finding] == 1).sum()), "negatives": int((rows[finding] == 0).sum())}
         | _estimates(settings, rows[rows[finding].notna()], _metrics_of(bundle, finding))
@@ -84,9 +85,9 @@ def _metrics_of(bundle: Bundle, finding: str) -> Any:
 
 
 def _estimates(settings: Evaluate, rows: pd.DataFrame, metrics: Any) -> dict[str, Any]:
-    patients = rows["patient_id"].to_numpy(dtype=object)
+    groups = rows["group"].to_numpy(dtype=object)
     return {
-        name: asdict(estimate(metric, patients, settings.replicates, settings.seed))
+        name: asdict(estimate(metric, groups, settings.replicates, settings.seed))
         for name, metric in metrics(rows).items()
     }
 

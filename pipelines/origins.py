@@ -170,11 +170,11 @@ def _web() -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     inner = error.__cause__ or error
+    said = without_secrets(" ".join(str(getattr(inner, "message", inner)).split())).rpartition(" operation: ")[2]
     if status := getattr(inner, "status", None):
-        return f"the server answers {status} ({getattr(inner, 'message', '')})"
-    if isinstance(inner, FileNotFoundError) and not inner.strerror and " " not in str(inner):
+        return f"the server answers {status} ({said})"
+    if isinstance(inner, FileNotFoundError) and not inner.strerror and " " not in said:
         return "it is not there"
-    said = without_secrets(" ".join(str(inner).split()))
     return said.removesuffix(".") or type(inner).__name__
 
 

@@ -46,19 +46,37 @@ class Prepare(_Section):
     executor: Literal["local", "ray"]
 
 
+class Audit(_Section):
+    """Looking at all sources together.
+
+    Attributes:
+        executor: a key of `pipelines.spread.EXECUTORS`, for comparing images.
+        official_leaks: what follows where a publisher's test part shares a patient or an image with its training part:
+            "fail" stops the run and names the pairs, "exclude" leaves the images of the training part out.
+    """
+
+    executor: Literal["local", "ray"]
+    official_leaks: Literal["fail", "exclude"]
+
+
 class Split(_Section):
-    """Shares of each source's patients; the rest trains.
+    """Shares of each source's groups of images; the rest trains.
 
     Attributes:
         validation: chooses weights and operating points.
         calibration: fits probabilities.
         test: is only measured; 0 is fine for a source that brings an official test part.
-        key: of the hash that orders patients; another key gives another split.
+        external: sources that are only measured, by models that have seen none of their patients or images.
+        uncertain: what a label that the publisher calls uncertain is in training: unknown ("ignore"), 0, 1, or one
+            drawn from 0.55 to 0.85 ("smoothed_ones"; Pham et al. 2021). Where figures are measured it stays unknown.
+        key: of the hash that orders groups; another key gives another split.
     """
 
     validation: Share
     calibration: Share
     test: Share
+    external: list[str]
+    uncertain: Literal["ignore", "zeros", "ones", "smoothed_ones"]
     key: str
 
 
@@ -112,6 +130,7 @@ class Params(_Section):
     tasks: Annotated[list[str], Field(min_length=1)]
     draw: Draw
     prepare: Prepare
+    audit: Audit
     split: Split
     train: Train
     evaluate: Evaluate
@@ -133,6 +152,9 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise SettingsError(where=path, reason=f"expected YAML, but {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise SettingsError(where=path, reason="; ".join(_sentence(e) for e in error.errors())) from error
+    if unknown := set(params.split.external) - set(params.sources):
+        reason = f"split.external: {', '.join(sorted(unknown))} is not among the sources"
+        raise SettingsError(where=path, reason=reason)
     if params.split.validation + params.split.calibration + params.split.test >= 1:
         raise SettingsError(where=path, reason="split: validation, calibration and test leave nothing to train on")
     return params

@@ -1,6 +1,7 @@
 """The overlap ledger: which images are one and the same, within and across sources."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import faiss
@@ -21,17 +22,21 @@ COLUMNS = (
     "cosine",
     "correlation",
     "inverted",
+    "declared",
     "decision",
 )
-"""`kind` is "file" (equal bytes) or "picture". Evidence: bits in which the perceptual hashes differ (0 to 64), cosine of
-the descriptors, correlation after registration."""
+"""`kind` is "file" (equal bytes), "picture" (found by registration) or "declared" (by a publisher alone).
+
+Evidence: bits in which the perceptual hashes differ (0 to 64), cosine of the descriptors, correlation after
+registration, whether one of the two is the other's negative, whether a publisher declares the one a copy of the other.
+"""
 
 SAME_CORRELATION = 0.70
 """Measured on 1,448 real images and their two nearest neighbours: above it were copies and follow-ups of one patient
 only; of 600 distorted copies, none was below."""
 LISTED_CORRELATION = 0.60
 
-_NEIGHBOURS = 5
+_NEIGHBOURS = 3
 _CROP = 0.02
 _UNCLEAR_SIGN = 0.3
 _HNSW_LINKS = 32
@@ -45,11 +50,12 @@ Executor = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
 def find_overlaps(images: pd.DataFrame, thumbnails: NDArray[np.uint8], executor: Executor) -> pd.DataFrame:
     """Pairs that are the same image, and pairs that come near it and were kept apart.
 
-    Candidates are pairs of equal perceptual hash and nearest neighbours among descriptors, found through a navigable
+    Drawings share the anatomy they were drawn from, so only their files are compared. Of the others, candidates are
+    pairs of equal perceptual hash and nearest neighbours among descriptors, found through a navigable
     small-world graph (Malkov and Yashunin 2016), so that the time grows little faster than the number of images.
 
     Args:
-        images: with the columns source, image, sha256, perceptual_hash, width, height.
+        images: with the columns source, image, drawn, sha256, perceptual_hash, width, height, copy_of.
         thumbnails: (images, 96, 96) uint8, in the same order.
         executor: of `pipelines.spread.EXECUTORS`, for the registrations.
 
@@ -57,8 +63,9 @@ def find_overlaps(images: pd.DataFrame, thumbnails: NDArray[np.uint8], executor:
         The ledger, with `COLUMNS`, sorted by sources and images.
     """
     images = images.reset_index(drop=True)
-    rows = [_row(images, pair, "file", 1.0, Likeness(1.0, inverted=False)) for pair in _equal(images["sha256"])]
-    unique = np.flatnonzero(~images["sha256"].duplicated().to_numpy())
+    copies = _equal(images["sha256"])
+    rows = [_row(images, pair, "file", 1.0, Likeness(1.0, inverted=False)) for pair in copies]
+    unique = np.flatnonzero(~images["sha256"].duplicated() & ~images["drawn"])
     pictures, seen = images.iloc[unique].reset_index(drop=True), thumbnails[unique]
     margins = _margins(pictures)
     vectors = np.stack([descriptor(thumbnail) for thumbnail in seen]) if len(seen) else _none()
@@ -68,8 +75,22 @@ def find_overlaps(images: pd.DataFrame, thumbnails: NDArray[np.uint8], executor:
         if like.correlation >= LISTED_CORRELATION:
             cosine = abs(float(vectors[first] @ vectors[second]))
             rows.append(_row(pictures, np.array([first, second]), "picture", cosine, like))
-    ledger = pd.DataFrame(rows, columns=list(COLUMNS))
+    found = {row[:4]: row for row in rows}
+    for pair in _declared(images):
+        row = _row(images, pair, "declared", float("nan"), Likeness(float("nan"), inverted=False))
+        known = found.get(row[:4], row)
+        found[row[:4]] = (*known[:-2], True, SAME)
+    ledger = pd.DataFrame(found.values(), columns=list(COLUMNS))
     return ledger.sort_values(list(COLUMNS[:4]), ignore_index=True)
+
+
+def _declared(images: pd.DataFrame) -> Iterator[NDArray[np.int64]]:
+    """Places of the images that a publisher calls copies, and of those they are copies of where these are here."""
+    names = images["source"] + "/" + images["image"].map(lambda image: PurePosixPath(image).stem)
+    places = dict(zip(names, range(len(names)), strict=True))
+    for copy, original in images["copy_of"].dropna().items():
+        if original in places:
+            yield np.array([copy, places[original]])
 
 
 def _margins(images: pd.DataFrame) -> NDArray[np.float64]:
@@ -112,13 +133,14 @@ def _neighbours(
     for number, margin in enumerate(margins):
         asked = np.flatnonzero(margin.max(axis=1) >= _CROP) if number else np.arange(len(vectors))
         queries = [descriptor(view(thumbnails[place], margin[place])) for place in asked]
-        signed = np.stack(queries or [*_none()]) * sign[asked]
+        signed = (np.stack(queries) if queries else _none()) * sign[asked]
         unclear = np.abs(signed @ principal) < _UNCLEAR_SIGN
         _, nearest = index.search(np.concatenate([signed, -signed[unclear]]), min(_NEIGHBOURS + 1, len(vectors)))
         places = np.repeat(np.concatenate([asked, asked[unclear]]), nearest.shape[1])
         found.append(np.stack([places, nearest.ravel(), np.full(places.shape, number)], axis=1))
     candidates = np.concatenate(found)
-    return candidates[(candidates[:, 1] >= 0) & (candidates[:, 0] != candidates[:, 1])]
+    others: NDArray[np.int64] = candidates[(candidates[:, 1] >= 0) & (candidates[:, 0] != candidates[:, 1])]
+    return others
 
 
 def _best(
@@ -159,4 +181,4 @@ def _row(images: pd.DataFrame, pair: NDArray[np.int64], kind: str, cosine: float
     first, second = sorted(images.loc[place, ["source", "image", "perceptual_hash"]].tolist() for place in pair)
     distance = (int(first[2], 16) ^ int(second[2], 16)).bit_count()
     decision = SAME if like.correlation >= SAME_CORRELATION else APART
-    return (*first[:2], *second[:2], kind, distance, cosine, like.correlation, like.inverted, decision)
+    return (*first[:2], *second[:2], kind, distance, cosine, like.correlation, like.inverted, False, decision)

@@ -11,7 +11,7 @@ from pipelines.sources.tables import number, read_table, sex
 
 _TABLE = "metadata.csv"
 _HANNOVER = "ml-workgroup/covid-19-image-repository"
-_COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality", "folder", "filename", "url")
+_COLUMNS = ("patientid", "sex", "age", "finding", "view", "modality", "folder", "filename")
 _LABELS: dict[str, dict[str, int]] = {
     "No Finding": {"Pneumonia": 0, "COVID-19": 0, "Tuberculosis": 0},
     "Tuberculosis": {"Tuberculosis": 1},
@@ -68,7 +68,7 @@ class CovidChestXray(Source):
         return ImageRow(
             image=image,
             patient_id=record["patientid"],
-            copy_of=("hannover", PurePosixPath(image).stem) if _HANNOVER in record["url"] else None,
+            copy_of=("hannover", PurePosixPath(image).stem) if _HANNOVER in record.get("url", "") else None,
             view_position=view_position(record["view"]),
             age_years=number(record["age"]),
             sex=sex(record["sex"]),

@@ -8,12 +8,12 @@ from models.errors import TableError
 from pipelines.raw import RawFiles
 from pipelines.sources.boxes import box_in_shares
 from pipelines.sources.card import Card
-from pipelines.sources.nih_chestxray14 import NihChestXray14, patient_number
 from pipelines.sources.source import Exclusion, ImageRow, Source
 from pipelines.sources.tables import number, read_table, read_text
 
 _LABELS = "stage_2_train_labels.csv"
 _CLASSES = "stage_2_detailed_class_info.csv"
+_NIH = "nih_chestxray14"
 _MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
 _TRAIN, _TEST = "stage_2_train_images", "stage_2_test_images"
 _SIDES = ("x", "y", "width", "height")
@@ -64,9 +64,9 @@ class RsnaPneumonia(Source):
         boxes = (box_in_shares(_OPACITY, (number(record[side]) for side in _SIDES), _SIDE_PX) for record in records)
         return ImageRow(
             image=image,
-            patient_id=patient_number(nih.partition("_")[0]) if nih else name,
-            patient_source=NihChestXray14.name if nih else None,
-            copy_of=(NihChestXray14.name, nih) if nih else None,
+            patient_id=str(int(nih.partition("_")[0])) if nih else name,
+            patient_source=_NIH if nih else None,
+            copy_of=(_NIH, nih) if nih else None,
             findings=findings,
             boxes=tuple(box for box in boxes if box),
         )

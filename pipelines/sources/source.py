@@ -34,8 +34,6 @@ class ImageRow:
         image: path below the raw folder, with forward slashes.
         patient_id: the publisher's; images of one patient share it. It leaves the catalog only as a keyed hash.
         patient_source: the source whose ids `patient_id` is one of, where images were drawn from another source.
-        copy_of: the source and the name, without folders and suffix, of the image that it is a copy of as the
-            publisher says; it need not be the same picture to the pixel.
         study_id: images of one examination share it. It leaves the catalog only as a keyed hash.
         view_position: "PA" or "AP".
         age_years: at the time of the image, as published, even where it cannot be.
@@ -45,12 +43,13 @@ class ImageRow:
         uncertain: findings that the publisher calls uncertain; none of them is in `findings`.
         boxes: where findings are.
         masks: paths below the raw folder of pictures that are white where the finding is, by finding.
+        copy_of: the source and the name, without folders and suffix, of the image that it is a copy of as the
+            publisher says; it need not be the same picture to the pixel.
     """
 
     image: str
     patient_id: str
     patient_source: str | None = None
-    copy_of: tuple[str, str] | None = None
     study_id: str | None = None
     view_position: str | None = None
     age_years: float | None = None
@@ -60,6 +59,7 @@ class ImageRow:
     uncertain: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()
     masks: Mapping[str, str] = field(default_factory=dict)
+    copy_of: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

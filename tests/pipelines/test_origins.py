@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import boto3
 import httpx
@@ -64,34 +65,45 @@ def serving(files: dict[str, bytes], **how: bool) -> Iterator[Site]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         site.address = f"http://127.0.0.1:{server.server_port}"
         yield site
         server.shutdown()
 
 
 @contextmanager
-def s3(patch: pytest.MonkeyPatch) -> Iterator[object]:
-    """An S3 of moto's with a bucket `hospital`, which every client here and in subprocesses finds."""
+def s3() -> Iterator[Any]:
+    """A client of an S3 of moto's, which fsspec and DVC find too."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    patch.setenv("AWS_ACCESS_KEY_ID", "key")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="hospital")
-    yield client
-    client.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        client = boto3.client("s3")
+        yield client
+        client.close()
     server.stop()
 
 
-@pytest.fixture
-def bucket(monkeypatch):
-    with s3(monkeypatch) as client:
+def emptied(client: Any) -> Any:
+    """The client, its S3 with nothing but an empty bucket `hospital`."""
+    httpx.post(f"{client.meta.endpoint_url}/moto-api/reset").raise_for_status()
+    client.create_bucket(Bucket="hospital")
+    return client
+
+
+@pytest.fixture(scope="module")
+def store():
+    with s3() as client:
         yield client
+
+
+@pytest.fixture
+def bucket(store):
+    return emptied(store)
 
 
 def put(client, **files):

@@ -1,0 +1,50 @@
+"""The last look at a split, by its images alone: nobody and nothing stands on both sides."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from models.errors import LeakageError
+from pipelines.audit.overlaps import SAME
+
+_NAMED = 5
+
+
+def check_apart(rows: pd.DataFrame, images: pd.DataFrame, ledger: pd.DataFrame) -> None:
+    """Returns if no two splits share a patient, a file or a pair of the ledger; how groups were made does not matter.
+
+    Args:
+        rows: with the columns source, image, split.
+        images: the catalogs' rows, with the columns source, image, patient_id, sha256.
+        ledger: of overlaps.
+
+    Raises:
+        LeakageError: they do; some pairs are named.
+    """
+    pairs = list(_pairs(rows, images, ledger))
+    if pairs:
+        more = f"; and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
+        raise LeakageError(
+            pairs=f"{len(pairs)} pairs",
+            named="; ".join(pairs[:_NAMED]) + more,
+            remedy="Run dvc repro audit, and report this if it stays.",
+        )
+
+
+def _pairs(rows: pd.DataFrame, images: pd.DataFrame, ledger: pd.DataFrame) -> Iterator[str]:
+    known = rows[["source", "image", "split"]].merge(images[["source", "image", "patient_id", "sha256"]])
+    for shared, column in (("patient", "patient_id"), ("file", "sha256")):
+        spanning = known[known.groupby(column)["split"].transform("nunique") > 1]
+        for _, members in spanning.groupby(column):
+            one = members.iloc[0]
+            other = members[members["split"] != one["split"]].iloc[0]
+            yield f"{_named(one)} and {_named(other)} share the {shared}"
+    splits = dict(zip(zip(known["source"], known["image"], strict=True), known["split"], strict=True))
+    for pair in ledger[ledger["decision"] == SAME].itertuples():
+        one, other = ((pair.source_a, pair.image_a), (pair.source_b, pair.image_b))
+        if one in splits and other in splits and splits[one] != splits[other]:
+            yield f"{one[0]}: {one[1]} ({splits[one]}) and {other[0]}: {other[1]} ({splits[other]}) are the same image"
+
+
+def _named(row: pd.Series) -> str:
+    return f"{row['source']}: {row['image']} ({row['split']})"
