@@ -3,8 +3,7 @@
 What is left out is listed beside it: every image that was read is in the one or in the other.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -221,18 +220,19 @@ def _record(
     return record, remarks
 
 
-def _listed(left_out: list[LeftOut]) -> Iterator[tuple[str, str, str, str]]:
-    return ((item.image, item.scope, item.code, item.reason) for item in left_out)
+def write_rows(rows: pa.Table, left_out: list[LeftOut], table: Path, listing: Path) -> None:
+    """Writes the table as parquet, and what was left out as CSV with the columns image, scope, code, reason."""
+    table.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows, table)
+    columns = [field.name for field in fields(LeftOut)]
+    pd.DataFrame([astuple(item) for item in left_out], columns=columns).to_csv(listing, index=False)
 
 
 def main(source: str, raw_dir: str, card: str, shards: str, key: str, table: str, listing: str) -> None:
     """`python -m pipelines.catalog SOURCE RAW_DIR CARD SHARDS KEY TABLE LISTING`."""
     found, pseudonyms = find_source(source), load_pseudonyms(Path(key))
     rows, left_out = catalog(found, RawFiles(Path(raw_dir)), load_card(Path(card)), Path(shards), pseudonyms)
-    Path(table).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, table)
-    columns = ["image", "scope", "code", "reason"]
-    pd.DataFrame(_listed(left_out), columns=columns).to_csv(listing, index=False)
+    write_rows(rows, left_out, Path(table), Path(listing))
 
 
 if __name__ == "__main__":

@@ -39,11 +39,13 @@ def _pairs(rows: pd.DataFrame, images: pd.DataFrame, ledger: pd.DataFrame) -> It
             one = members.iloc[0]
             other = members[members["split"] != one["split"]].iloc[0]
             yield f"{_named(one)} and {_named(other)} share the {shared}"
-    splits = dict(zip(zip(known["source"], known["image"], strict=True), known["split"], strict=True))
-    for pair in ledger[ledger["decision"] == SAME].itertuples():
-        one, other = ((pair.source_a, pair.image_a), (pair.source_b, pair.image_b))
-        if one in splits and other in splits and splits[one] != splits[other]:
-            yield f"{one[0]}: {one[1]} ({splits[one]}) and {other[0]}: {other[1]} ({splits[other]}) are the same image"
+    splits = known[["source", "image", "split"]]
+    same = ledger[ledger["decision"] == SAME]
+    for of in "ab":
+        same = same.merge(splits.add_suffix(f"_{of}"), on=[f"source_{of}", f"image_{of}"])
+    for pair in same[same["split_a"] != same["split_b"]].itertuples():
+        first = f"{pair.source_a}: {pair.image_a} ({pair.split_a})"
+        yield f"{first} and {pair.source_b}: {pair.image_b} ({pair.split_b}) are the same image"
 
 
 def _named(row: pd.Series) -> str:

@@ -78,7 +78,8 @@ def _assigned(settings: Split, task: Task, rows: pd.DataFrame) -> pd.Series:
     rows = rows[(rows["source"] == rows["home"]) | ~labelled_at_home]
     units = rows.assign(unit=rows["part"].where(rows["source"] == rows["home"], rows["group"]))
     dealt = pd.concat([_dealt(settings, task, of_home) for _, of_home in units.groupby(["home", labelled_at_home])])
-    return dealt.loc[units.groupby("group")["unit"].min()].set_axis(sorted(units["group"].unique()))
+    first = units.groupby("group")["unit"].min()
+    return pd.Series(dealt.loc[first].to_numpy(), index=first.index)
 
 
 def _dealt(settings: Split, task: Task, rows: pd.DataFrame) -> pd.Series:

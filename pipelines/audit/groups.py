@@ -67,14 +67,18 @@ def official_leaks(images: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
         groups: of `group_images`.
 
     Returns:
-        The columns source, image, split_official, test_image, shared ("patient" or "image"), group; the first of the
-        group's test images stands for all.
+        The columns source, image, split_official, test_image, shared ("patient" or "image"), group; of several test
+        images the first stands for all, the patient's own before others.
     """
     rows = images[["source", "image", "patient_id", "split_official"]].assign(group=groups["group"].to_numpy())
-    is_test = rows["split_official"] == "test"
-    tested = rows[is_test].groupby(["source", "group"])[["image", "patient_id"]].first()
-    others = rows[~is_test & rows["split_official"].notna()]
-    found = others.join(tested.add_prefix("test_"), on=["source", "group"], how="inner")
-    shared = np.where(found["patient_id"] == found["test_patient_id"], "patient", "image")
-    columns = ["source", "image", "split_official", "test_image", "shared", "group"]
-    return found.assign(shared=shared)[columns].reset_index(drop=True)
+    tested = rows[rows["split_official"] == "test"]
+    first = tested.groupby(["source", "group"])["image"].first().rename("test_image")
+    others = rows[rows["split_official"].isin(["train", "validation"])].join(first, on=["source", "group"], how="inner")
+    of_patient = tested.groupby(["source", "patient_id"])["image"].first()
+    same_patient = pd.MultiIndex.from_frame(others[["source", "patient_id"]])
+    own = of_patient.reindex(same_patient).to_numpy()
+    found = others.assign(
+        test_image=np.where(pd.notna(own), own, others["test_image"]),
+        shared=np.where(pd.notna(own), "patient", "image"),
+    )
+    return found[["source", "image", "split_official", "test_image", "shared", "group"]].reset_index(drop=True)

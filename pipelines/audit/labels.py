@@ -21,11 +21,16 @@ def prevalence(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def conflicts(images: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:
-    """Findings that are present on one image and absent on its copy; `label_of_a` says which way round."""
+    """Findings that are present on one image and absent on its copy; `label_of_a` says which way round.
+
+    Pictures of one patient that are alike but not the same file may be days apart, and are not compared.
+    """
     same = ledger[ledger["decision"] == SAME].reset_index(drop=True)
-    labels = images.set_index(["source", "image"])[list(FINDINGS)]
-    one, other = (labels.reindex(pd.MultiIndex.from_frame(same[[f"source_{of}", f"image_{of}"]])) for of in "ab")
-    rows, columns = np.nonzero(np.abs(one.to_numpy() - other.to_numpy()) == 1)
-    said = np.where(one.to_numpy()[rows, columns] == 1, "present", "absent")
+    by_name = images.set_index(["source", "image"])[[*FINDINGS, "patient_id"]]
+    one, other = (by_name.reindex(pd.MultiIndex.from_frame(same[[f"source_{of}", f"image_{of}"]])) for of in "ab")
+    follow_up = (one["patient_id"].to_numpy() == other["patient_id"].to_numpy()) & (same["kind"] != "file").to_numpy()
+    labels, labels_of_other = (side[list(FINDINGS)].to_numpy(float) for side in (one, other))
+    rows, columns = np.nonzero((np.abs(labels - labels_of_other) == 1) & ~follow_up[:, np.newaxis])
+    said = np.where(labels[rows, columns] == 1, "present", "absent")
     pairs = same.loc[rows.tolist(), ["source_a", "image_a", "source_b", "image_b"]].reset_index(drop=True)
     return pairs.assign(finding=np.array(list(FINDINGS))[columns], label_of_a=said)

@@ -21,8 +21,8 @@ def oddities(images: pd.DataFrame, thumbnails: NDArray[np.uint8]) -> pd.DataFram
         thumbnails: (images, 96, 96) uint8.
 
     Returns:
-        The columns source, image, kind ("blank", "text", "inverted", "not a frontal chest"), value (what it was judged
-        by); one row an image, the first kind that holds.
+        The columns source, image, kind ("blank", "text", "inverted", "unlike a frontal chest"), value (what it was
+        judged by); one row an image, the first kind that holds.
     """
     if not len(images):
         return pd.DataFrame(columns=["source", "image", "kind", "value"])
@@ -37,7 +37,7 @@ def oddities(images: pd.DataFrame, thumbnails: NDArray[np.uint8]) -> pd.DataFram
         ("blank", contrast < _BLANK_CONTRAST, contrast),
         ("text", (extreme > _EXTREME) & (strokes > _STROKES), extreme),
         ("inverted", agreement < -_CHEST_LIKENESS, agreement),
-        ("not a frontal chest", np.abs(agreement) < _CHEST_LIKENESS, agreement),
+        ("unlike a frontal chest", np.abs(agreement) < _CHEST_LIKENESS, agreement),
     ]
     kind = np.select([holds for _, holds, _ in kinds], [name for name, _, _ in kinds], default="")
     value = np.select([holds for _, holds, _ in kinds], [values for _, _, values in kinds])

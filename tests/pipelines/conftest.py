@@ -3,21 +3,27 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
 
 from models.findings import find_task
-from pipelines.catalog import catalog
-from pipelines.params import Params, load_params
+from pipelines.audit.groups import group_images
+from pipelines.audit.overlaps import COLUMNS
+from pipelines.catalog import catalog, write_rows
+from pipelines.params import Params, Prepare, load_params
 from pipelines.prepare import prepare
+from pipelines.pseudonyms import Pseudonyms
+from pipelines.raw import RawFiles
 from pipelines.sources import find_source
-from pipelines.sources.source import ImageRow
+from pipelines.sources.card import Card, Weights
+from pipelines.sources.source import Exclusion, ImageRow, Source
 from pipelines.split import split
 
 ROOT = Path(__file__).parents[2]
@@ -29,20 +35,38 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class ListedSource:
+class ListedSource(Source):
     """A source that gives the rows it was made of."""
 
     name: str
-    listed: list[ImageRow]
+    listed: list[ImageRow | Exclusion]
     findings: tuple[str, ...] = ()
+    images: tuple[str, ...] = ("*.png", "*.dcm", "*.jpg")
+    required: tuple[str, ...] = ()
     drawn: bool = False
-    origins: list[str] = field(default_factory=list)
 
-    def fetch(self, origin: str, raw_dir: Path) -> None:
-        self.origins.append(origin)
-
-    def rows(self, raw_dir: Path) -> Iterator[ImageRow]:
+    def rows(self, raw: RawFiles, card: Card) -> Iterator[ImageRow | Exclusion]:
         yield from self.listed
+
+
+CARD = Card(
+    title="A test's own",
+    home="here",
+    licence="none",
+    citation="none",
+    terms="none",
+    weights=Weights(shareable=False, terms="none"),
+    limits="none",
+)
+PSEUDONYMS = Pseudonyms(bytes(32))
+
+
+def write_catalog(source: Source, raw_dir: Path, data: Path, settings: Prepare) -> pd.DataFrame:
+    """Takes a source through prepare and catalog below `data`; gives its table."""
+    prepare(settings, source, RawFiles(raw_dir), data / "preparing" / source.name, data / "shards" / source.name)
+    rows, left_out = catalog(source, RawFiles(raw_dir), CARD, data / "shards" / source.name, PSEUDONYMS)
+    write_rows(rows, left_out, data / f"catalog/{source.name}.parquet", data / f"catalog/{source.name}.left_out.csv")
+    return rows.to_pandas()
 
 
 def write_params(folder: Path, **sections: Any) -> Path:
@@ -83,16 +107,15 @@ def params(project: Path) -> Params:
 
 @pytest.fixture(scope="session")
 def cohort(project: Path, params: Params) -> Path:
-    """The data folder of the project: `raw`, `catalog`, `shards`, `audit` and `splits` of drawn images."""
+    """The data folder of the project: `raw`, `catalog`, `shards` and `splits` of drawn images."""
     data = project / "data"
     # A process of its own: the stage forks, which is not for a process that runs TensorFlow's threads.
     drawing = start_stage(project, "draw", "data/raw/synthetic")
     _, complaints = drawing.communicate()
     assert drawing.returncode == 0, complaints
-    table, unreadable = data / "catalog/synthetic.parquet", data / "audit/unreadable/synthetic.csv"
-    catalog(find_source("synthetic"), data / "raw/synthetic", table)
-    prepare(params.prepare, "synthetic", data / "raw/synthetic", table, data / "shards/synthetic", unreadable)
-    rows = split(params.split, find_task("pneumonia"), [table], [unreadable])
+    images = write_catalog(find_source("synthetic"), data / "raw/synthetic", data, params.prepare)
+    groups = group_images(images, pd.DataFrame(columns=list(COLUMNS)), ["synthetic"]).assign(excluded=None)
+    rows, _ = split(params.split, find_task("pneumonia"), images, groups, ["synthetic"])
     (data / "splits").mkdir()
     rows.to_parquet(data / "splits/pneumonia.parquet", index=False)
     return data
