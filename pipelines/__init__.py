@@ -2,20 +2,32 @@
 
 check       params.yaml is understood and the raw files are there
 draw        phantoms of the synthetic source
-catalog     a row an image
 prepare     each image decoded once, into shards
-embed       ImageNet features of each image
-split       by patient: train, validation, calibration, test
+catalog     a row an image, and a list of what is left out
+embed       ImageNet's features of each image
+audit       what is wrong with the data; images that are one; stops the run where official lists leak
+split       by group: train, validation, calibration, test, external
 train       shards and splits -> bundle
 evaluate    the bundle's figures, with intervals
 reference   what drift is compared with
+
+Where raw files come from (`thorax data fetch`):
+
+fetching    an origin's files into data/raw, whole or not at all
+origins     folders, archives and remotes as lists of files
+archives    looked through before anything of them is taken over
 
 What they share:
 
 params      params.yaml as frozen objects that refuse unknown keys
 sources     one file a data source
+raw         files and archives of a source, read alike
+pseudonyms  keyed hashes of patients and studies
 phantom     how a chest radiograph is drawn
+facts       what an image says of itself
 shards      decoded images, packed
+spread      the same work in processes, or on a Ray cluster
+leakage     the last look at a split
 dataset     shards -> batches; augmentation varies them
 fitting     the training loop, and how it goes on after a kill
 prediction  what a bundle says about the images of a split

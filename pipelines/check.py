@@ -35,12 +35,16 @@ def check(params: Params, raw: Path) -> None:
             )
 
 
-def main(raw: str, checked: str) -> None:
-    """`python -m pipelines.check RAW CHECKED`."""
-    check(load_params(), Path(raw))
+def main(raw: str, checked: str, to_draw: str) -> None:
+    """`python -m pipelines.check RAW CHECKED TO_DRAW`."""
+    params = load_params()
+    check(params, Path(raw))
     # Always the same words: the stages behind this one wait for it, but have no reason to run again.
     Path(checked).parent.mkdir(parents=True, exist_ok=True)
     Path(checked).write_text("params.yaml is understood and the raw files are there\n", encoding="utf-8")
+    # Another source to fetch is no reason to draw again.
+    drawn = [f"{name}\n" for name in params.sources if find_source(name).drawn]
+    Path(to_draw).write_text("".join(drawn), encoding="utf-8")
 
 
 if __name__ == "__main__":

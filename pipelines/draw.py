@@ -11,8 +11,7 @@ from PIL import Image
 from pipelines.params import Draw, load_params
 from pipelines.phantom.cohort import Shortcut, cohort
 from pipelines.phantom.draw import draw_phantom
-from pipelines.phantom.record import PhantomRecord
-from pipelines.sources.synthetic import IMAGES, MASKS, RECORDS, Synthetic
+from pipelines.phantom.record import IMAGES, MASKS, RECORDS, SOURCE, PhantomRecord
 from pipelines.stage import progress, run_stage
 
 
@@ -46,11 +45,10 @@ def _table(records: list[PhantomRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main(raw_dir: str) -> None:
-    """`python -m pipelines.draw RAW_DIR`."""
-    params = load_params()
-    if Synthetic.name in params.sources:
-        draw(params.draw, Path(raw_dir))
+def main(to_draw: str, raw_dir: str) -> None:
+    """`python -m pipelines.draw TO_DRAW RAW_DIR`; TO_DRAW is the check stage's list."""
+    if SOURCE in Path(to_draw).read_text(encoding="utf-8").split():
+        draw(load_params().draw, Path(raw_dir))
     else:  # the stage owes DVC its folder
         Path(raw_dir).mkdir(parents=True)
 

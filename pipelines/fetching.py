@@ -4,20 +4,13 @@ Millions of small files are slow to hash and to copy: loose files are packed, ta
 byte for byte. Parts are made in a folder beside, where the next call finds them if this one fails.
 """
 
-import copy
-import gzip
 import hashlib
-import lzma
 import re
 import shutil
-import stat
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from io import SEEK_END, BufferedReader, BytesIO
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -26,20 +19,17 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.errors import DataError, OriginError, RawDataMissingError
-from pipelines.origins import AGAIN, CHUNK, Origin, Published, known_checksums
+from pipelines.archives import ANEW, REPACK, check_zip, repack_tar, stored_member
+from pipelines.origins import AGAIN, Origin, Published, known_checksums
+from pipelines.raw import matching
 from pipelines.sources.card import Card
 from pipelines.sources.source import Source
 
 FILES_A_PART, BYTES_A_PART = 20_000, 2**30
 _FILES_A_READ, _BYTES_A_READ = 256, 64 * 2**20
-_UNPACKED_BYTES, _UNPACKED_RATIO = 2**30, 100  # an archive may grow to the larger of the two
 
 _ZIP = re.compile(r"\.zip$", re.IGNORECASE)
 _TAR = re.compile(r"\.(tar|tar\.gz|tgz)$", re.IGNORECASE)
-_ANEW = "Run the command again to fetch it anew, or ask its publisher."
-_REPACK = "Unpack it, see what it holds, and fetch from that folder."
-_TORN_ZIP = (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, zlib.error, lzma.LZMAError)
-_TORN_TAR = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +167,7 @@ class _Making:
             for group in _groups(files, _FILES_A_READ, _BYTES_A_READ):
                 for file, data in zip(group, self.origin.read(group), strict=True):
                     self._verify(file, BytesIO(data))
-                    made.writestr(_member(file.path), data)
+                    made.writestr(stored_member(file.path), data)
                     self.advance(len(data))
 
     def _unpackable(self, file: Published, draft: Path) -> None:
@@ -187,10 +177,10 @@ class _Making:
             with half.open("rb") as stream:
                 self._verify(file, stream)
             if _ZIP.search(file.path):
-                _check_zip(self.origin, file.path, half)
+                check_zip(self.origin, file.path, half)
                 half.rename(draft)
             else:
-                _repack_tar(self.origin, file.path, half, draft)
+                repack_tar(self.origin, file.path, half, draft)
         except OriginError:
             half.unlink()
             raise
@@ -219,80 +209,7 @@ class _Making:
             algorithm = known.partition(":")[0]
             received = f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
             if received != known:
-                raise self.origin.refuse(f"{file.path} with {known}", f"received {received}", _ANEW)
-
-
-def _check_zip(origin: Origin, name: str, archive: Path) -> None:
-    """Reads a zip archive to its end: each member is a file, as large as it says, and stays below the folder."""
-    with _complete(origin, name, _TORN_ZIP), zipfile.ZipFile(archive) as opened:
-        members = [info for info in opened.infolist() if not info.is_dir()]
-        _check_bytes(origin, name, archive, sum(info.file_size for info in members))
-        for info in members:
-            is_file = stat.S_IFMT(info.external_attr >> 16) in {0, stat.S_IFREG}
-            _check_member(origin, name, info.filename, is_file=is_file)
-            if info.flag_bits & 1:
-                raise origin.refuse(f"files in {name} that need no password", f"{info.filename} is encrypted", _REPACK)
-            longer = copy.copy(info)
-            longer.file_size += 1  # reading stops where the member is said to end
-            with opened.open(longer) as member:
-                size = 0
-                while data := member.read(CHUNK):
-                    size += len(data)
-            if size != info.file_size:
-                raise zipfile.BadZipFile(f"{info.filename} has not the size it is said to have")
-
-
-def _repack_tar(origin: Origin, name: str, archive: Path, draft: Path) -> None:
-    """Writes the files of a tar archive into a zip archive as they are read."""
-    size = 0
-    with _complete(origin, name, _TORN_TAR), tarfile.open(archive) as opened, zipfile.ZipFile(draft, "w") as made:
-        for member in opened:
-            if member.isdir():
-                continue
-            _check_member(origin, name, member.name, is_file=member.isreg() and not member.issparse())
-            size += member.size
-            _check_bytes(origin, name, archive, size)
-            info = _member(str(PurePosixPath(member.name)))
-            if info.filename in made.NameToInfo:
-                raise origin.refuse(f"one {info.filename} in {name}", "there are two", _REPACK)
-            info.file_size = member.size
-            contents = opened.extractfile(member)
-            assert contents is not None  # noqa: S101 -- it is a file
-            with made.open(info, "w") as target:
-                shutil.copyfileobj(contents, target, CHUNK)
-        # Where a header is torn, the members just end.
-        rest = opened.fileobj.read(CHUNK)
-        if not rest or rest.strip(b"\0"):
-            raise tarfile.ReadError("it does not end with empty blocks")
-
-
-def _check_member(origin: Origin, name: str, path: str, *, is_file: bool) -> None:
-    origin.check_path(path, name)
-    if not is_file:
-        raise origin.refuse(f"files and folders in {name}", f"{path} is a link or a device", _REPACK)
-
-
-def _check_bytes(origin: Origin, name: str, archive: Path, size: int) -> None:
-    """Refuses what unpacks to more than any archive of radiographs, for these hardly shrink."""
-    most = max(_UNPACKED_BYTES, _UNPACKED_RATIO * archive.stat().st_size)
-    if size > most:
-        raise origin.refuse(f"{name} to unpack to at most {most} bytes", f"it says {size}", _REPACK)
-
-
-@contextmanager
-def _complete(origin: Origin, name: str, torn: tuple[type[Exception], ...]) -> Iterator[None]:
-    try:
-        yield
-    except torn as error:
-        reason = str(error).partition(":")[0] or "it ends too early"
-        raise origin.refuse(f"{name} to be a whole archive", reason, _ANEW) from error
-
-
-def _member(path: str) -> zipfile.ZipInfo:
-    """Stored as it is, always with the same date: the same files give the same archive."""
-    info = zipfile.ZipInfo(path)
-    info.external_attr = (stat.S_IFREG | 0o644) << 16
-    return info
+                raise self.origin.refuse(f"{file.path} with {known}", f"received {received}", ANEW)
 
 
 def _sizes(origin: Origin, parts: Sequence[_Part], work: Path) -> dict[str, int]:
@@ -304,13 +221,13 @@ def _sizes(origin: Origin, parts: Sequence[_Part], work: Path) -> dict[str, int]
                 path = str(PurePosixPath(part.target).parent / info.filename)
                 state = (info.file_size, info.CRC)
                 if not info.is_dir() and found.setdefault(path, state) != state:
-                    raise origin.refuse(f"one file at {path}", f"{part.target} holds another", _REPACK)
+                    raise origin.refuse(f"one file at {path}", f"{part.target} holds another", REPACK)
     return {path: size for path, (size, _) in found.items()}
 
 
 def _require(source: Source, origin: Origin, paths: Iterable[str]) -> None:
-    lowered = [path.lower() for path in paths]
-    missing = [p for p in source.required if not any(fnmatchcase(path, p.lower()) for path in lowered)]
+    found = list(paths)
+    missing = [pattern for pattern in source.required if not matching(found, (pattern,))]
     if missing:
         remedy = "Name the folder that holds it with --from."
         raise RawDataMissingError(expected=" and ".join(missing), folder=origin.name, remedy=remedy)

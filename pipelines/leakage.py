@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from models.errors import LeakageError
-from pipelines.audit.overlaps import SAME
+from pipelines.audit.ledger import SAME
 
 _NAMED = 5
 

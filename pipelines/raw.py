@@ -41,14 +41,8 @@ class RawFiles:
         return sorted(self._files)
 
     def matching(self, patterns: Iterable[str]) -> list[str]:
-        """Paths that match one of the patterns and none of those that follow a `!`.
-
-        `*` stands for any characters, `/` too, and case does not matter.
-        """
-        lowered = [pattern.lower() for pattern in patterns]
-        wanted = [pattern for pattern in lowered if not pattern.startswith("!")]
-        unwanted = [pattern[1:] for pattern in lowered if pattern.startswith("!")]
-        return [path for path in self.paths if _matches(path, wanted) and not _matches(path, unwanted)]
+        """Those paths that the patterns stand for; see the function `matching`."""
+        return matching(self.paths, patterns)
 
     def __contains__(self, path: str) -> bool:
         return path in self._files
@@ -106,6 +100,17 @@ class RawFiles:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "_archives": {}}
+
+
+def matching(paths: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """Paths that match one of the patterns and none of those that follow a `!`.
+
+    `*` stands for any characters, `/` too, and case does not matter.
+    """
+    lowered = [pattern.lower() for pattern in patterns]
+    wanted = [pattern for pattern in lowered if not pattern.startswith("!")]
+    unwanted = [pattern[1:] for pattern in lowered if pattern.startswith("!")]
+    return [path for path in paths if _matches(path, wanted) and not _matches(path, unwanted)]
 
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:

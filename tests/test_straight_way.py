@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from pipelines.sources import SOURCES
 from tests.conftest import own_ports
+from tests.pipelines.conftest import write_picture
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, dict[str, Any]] = {
@@ -158,11 +160,28 @@ def test_the_demo_answers_a_real_radiograph_as_the_command_line_does(registered,
         assert address in said
 
 
+def test_adding_a_source_runs_what_depends_on_it_and_nothing_else(project, noise):
+    for name in ("normal/a", "normal/b", "pneumonia/c"):
+        write_picture(project.folder / f"ward/{name}.png", noise)
+    card = project.folder / "data/sources/folder.yaml"
+    described = yaml.safe_load(card.read_text(encoding="utf-8"))
+    described["classes"] = {"normal": {"Pneumonia": 0}, "pneumonia": {"Pneumonia": 1}}
+    card.write_text(yaml.safe_dump(described), encoding="utf-8")
+    project.must("thorax", "data", "fetch", "folder", "--from", "ward")
+    project.set_params(sources=["synthetic", "folder"])
+    said = project.must("dvc", "repro")
+    ran = {line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")}
+    # The split is made anew, but comes out as it was: the new source says nothing of the three classes.
+    assert ran == {"check", "prepare@folder", "catalog@folder", "embed@folder", "audit", "split@pneumonia"}
+    left_out = pd.read_csv(project.folder / "data/splits/pneumonia.left_out.csv")
+    assert left_out[left_out["source"] == "folder"]["code"].tolist() == ["no_label"] * 3
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
         ({"train": {"epoch": 3}}, "params.yaml: train.epoch is not a known key"),
-        ({"sources": ["kermani"]}, "Unknown source 'kermani'; known are: kermany, synthetic."),
+        ({"sources": ["kermani"]}, f"Unknown source 'kermani'; known are: {', '.join(SOURCES)}."),
         ({"tasks": ["pneumnia"]}, "Unknown task 'pneumnia'; known are: pneumonia, thoracic."),
         ({"sources": ["kermany"]}, "Run: thorax data fetch kermany --from FOLDER"),
     ],

@@ -2,6 +2,7 @@
 
 evidence    catalogs, thumbnails, trivial features and embeddings, side by side
 likeness    how alike two thumbnails are
+ledger      columns and words of the overlap ledger
 overlaps    which images are one and the same: the ledger
 groups      what may never stand on both sides of a split
 labels      prevalence, and copies that are labelled differently

@@ -10,8 +10,9 @@ from models.errors import LeakageError
 from pipelines.audit.evidence import Evidence, load_evidence
 from pipelines.audit.groups import group_images, official_leaks
 from pipelines.audit.labels import conflicts, prevalence
+from pipelines.audit.ledger import SAME
 from pipelines.audit.oddities import oddities
-from pipelines.audit.overlaps import SAME, find_overlaps
+from pipelines.audit.overlaps import find_overlaps
 from pipelines.audit.probes import Probe, probe_findings, probe_source
 from pipelines.audit.report import write_report
 from pipelines.audit.suspicion import suspicious_labels

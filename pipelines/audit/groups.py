@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipelines.audit.overlaps import SAME
+from pipelines.audit.ledger import SAME
 
 _ID_DIGITS = 16
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from models.findings import FINDINGS
-from pipelines.audit.overlaps import SAME
+from pipelines.audit.ledger import SAME
 
 
 def prevalence(images: pd.DataFrame) -> pd.DataFrame:

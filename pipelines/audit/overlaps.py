@@ -9,27 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.audit.ledger import APART, COLUMNS, SAME
 from pipelines.audit.likeness import DESCRIPTOR_LENGTH, Likeness, descriptor, likeness, view
-
-SAME, APART = "same image", "kept apart"
-COLUMNS = (
-    "source_a",
-    "image_a",
-    "source_b",
-    "image_b",
-    "kind",
-    "hash_distance",
-    "cosine",
-    "correlation",
-    "inverted",
-    "declared",
-    "decision",
-)
-"""`kind` is "file" (equal bytes), "picture" (found by registration) or "declared" (by a publisher alone).
-
-Evidence: bits in which the perceptual hashes differ (0 to 64), cosine of the descriptors, correlation after
-registration, whether one of the two is the other's negative, whether a publisher declares the one a copy of the other.
-"""
 
 SAME_CORRELATION = 0.75
 """Measured on 7,726 real images: one pair of images of different patients lay above it that are not the same, and five

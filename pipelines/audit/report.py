@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from models.card import NOTICE
 from models.findings import FINDINGS
 from pipelines.audit.evidence import Evidence
-from pipelines.audit.overlaps import APART, SAME, SAME_CORRELATION
+from pipelines.audit.ledger import APART, SAME
+from pipelines.audit.overlaps import SAME_CORRELATION
 from pipelines.audit.probes import MIN_GROUPS, NEAR
 from pipelines.audit.sheets import MOST, Album, Gallery
 from pipelines.audit.tables import Tables

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+SOURCE = "synthetic"
+RECORDS = "records.csv"
+IMAGES = "images"
+MASKS = "masks"
+"""What the drawings are called as a data source, and where things are in its folder."""
+
 DRAWN_FINDINGS = (
     "Consolidation",
     "Infiltration",

@@ -2,22 +2,19 @@
 
 from collections.abc import Iterator
 
-from pipelines.phantom.record import DRAWN_FINDINGS
+from pipelines.phantom.record import DRAWN_FINDINGS, IMAGES, MASKS, RECORDS, SOURCE
 from pipelines.raw import RawFiles
 from pipelines.sources.card import Card
 from pipelines.sources.source import ImageRow, Source
 from pipelines.sources.tables import read_table
 
-RECORDS = "records.csv"
-IMAGES = "images"
-MASKS = "masks"
 _THREE = ("Normal", "Bacterial Pneumonia", "Viral Pneumonia")
 
 
 class Synthetic(Source):
     """`records.csv` is the ground truth; findings that are never drawn are not labelled."""
 
-    name = "synthetic"
+    name = SOURCE
     findings = (*_THREE, *DRAWN_FINDINGS)
     drawn = True
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from models.findings import find_task
 from pipelines.audit.groups import group_images
-from pipelines.audit.overlaps import COLUMNS
+from pipelines.audit.ledger import COLUMNS
 from pipelines.catalog import catalog, write_rows
 from pipelines.params import Params, Prepare, load_params
 from pipelines.prepare import prepare
@@ -110,7 +110,8 @@ def cohort(project: Path, params: Params) -> Path:
     """The data folder of the project: `raw`, `catalog`, `shards` and `splits` of drawn images."""
     data = project / "data"
     # A process of its own: the stage forks, which is not for a process that runs TensorFlow's threads.
-    drawing = start_stage(project, "draw", "data/raw/synthetic")
+    (project / "to_draw.txt").write_text("synthetic\n")
+    drawing = start_stage(project, "draw", "to_draw.txt", "data/raw/synthetic")
     _, complaints = drawing.communicate()
     assert drawing.returncode == 0, complaints
     images = write_catalog(find_source("synthetic"), data / "raw/synthetic", data, params.prepare)

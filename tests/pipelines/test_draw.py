@@ -17,7 +17,7 @@ def contents(folder):
 def run(folder, **sections):
     folder.mkdir()
     write_params(folder, **sections)
-    stage = start_stage(folder, "draw", "data/raw/synthetic")
+    stage = start_stage(folder, "draw", "to_draw.txt", "data/raw/synthetic")
     output, complaints = stage.communicate()
     assert (stage.returncode, output, complaints) == (0, "", "")
     return folder / "data/raw/synthetic"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import DataError, OriginError, RawDataMissingError
-from pipelines import fetching, origins
+from pipelines import archives, fetching, origins
 from pipelines.fetching import Fetched, fetch
 from pipelines.raw import RawFiles
 from pipelines.sources.source import Source
@@ -265,7 +265,7 @@ def test_a_link_in_a_zip_archive_is_refused(tmp_path, raw):
 def test_an_archive_that_unpacks_to_over_a_hundred_times_its_size_is_refused(tmp_path, raw, monkeypatch, name, pack):
     write(tmp_path, **{name: pack({"1.png": bytes(8 * MIB)})})
     bring(tmp_path / name, raw)  # one of a GiB at most may
-    monkeypatch.setattr(fetching, "_UNPACKED_BYTES", MIB)
+    monkeypatch.setattr(archives, "_UNPACKED_BYTES", MIB)
     with pytest.raises(OriginError, match=f"expected {name} to unpack to at most 1048576 bytes, but it says 8388608"):
         bring(tmp_path / name, tmp_path / "raw/again")
     assert not (tmp_path / "raw/again").exists()
