@@ -26,8 +26,8 @@ _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 def read_raster(data: bytes, file_format: RasterFormat, max_pixels: int) -> Radiograph:
     """The first picture of a PNG or JPEG file, turned as its EXIF orientation says.
 
-    Colour becomes luminance (ITU-R BT.601, Pillow's "L"), transparency is laid over black. An 8-bit grey value v
-    becomes level 257 v and a 16-bit grey PNG keeps its levels, both exactly; Pillow reduces 16-bit colour, and 16-bit
+    Colour becomes luminance (ITU-R BT.601, Pillow's "L"), transparency is laid over black. 8-bit grey keeps
+    its levels in 8 bits and a 16-bit grey PNG its levels in 16, both exactly; Pillow reduces 16-bit colour, and 16-bit
     grey with alpha, to 8 bits, which costs such files their low byte.
 
     Args:

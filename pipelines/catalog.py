@@ -3,7 +3,7 @@
 What is left out is listed beside it: every image that was read is in the one or in the other.
 """
 
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ class LeftOut:
 
     Attributes:
         image: path below the raw folder, or what a row calls it.
-        scope: "image" where the image is left out, "row" or "value" where the image stays without it.
+        scope: "image" where an image that was read is left out, "row" where only what a row says is, for there is no
+            such image or another row says the same, "value" where the image stays without it.
         code: the kind of reason.
         reason: for a reader; names no patient.
     """
@@ -165,9 +166,9 @@ def _judged(items: list[ImageRow | Exclusion], facts: dict[str, Any] | None) -> 
     first = items[0]
     for item in items:
         if isinstance(item, Exclusion):
-            return [], [LeftOut(item.image, "image", item.code, item.reason)]
+            return [], [LeftOut(item.image, "image" if facts else "row", item.code, item.reason)]
     if facts is None:
-        return [], [LeftOut(first.image, "image", "row_without_image", "its file is not there")]
+        return [], [LeftOut(first.image, "row", "row_without_image", "its file is not there")]
     if facts["refused_code"]:
         return [], [LeftOut(first.image, "image", facts["refused_code"], facts["refused_reason"])]
     if any(item != first for item in items):
@@ -211,7 +212,7 @@ def _record(
         "age_years": age,
         "sex": row.sex,
         "split_official": row.split_official,
-        "boxes": [{field: getattr(box, field) for field in _BOX.names} for box in row.boxes],
+        "boxes": [asdict(box) | {"finding": check_finding(box.finding)} for box in row.boxes],
         "masks": [{"finding": check_finding(finding), "path": path} for finding, path in row.masks.items()],
         "uncertain": [check_finding(finding) for finding in row.uncertain],
         **{name: facts[name] for name in ("width", "height", "sha256", "perceptual_hash")},

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import inspect
 import json
 import shutil
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def prepare(settings: Prepare, source: Source, raw: RawFiles, scratch: Path, sha
         raise RawDataMissingError(
             expected=f"images of {source.name}", folder=raw.folder, remedy=f"Run: thorax data fetch {source.name}"
         )
-    _resume(scratch, raw, images)
+    _resume(scratch, source, raw, images)
     plan = [
         _Shard(scratch / f"{number:05d}.parquet", tuple(images[start : start + IMAGES_A_SHARD]))
         for number, start in enumerate(range(0, len(images), IMAGES_A_SHARD))
@@ -72,9 +73,10 @@ def prepare(settings: Prepare, source: Source, raw: RawFiles, scratch: Path, sha
     scratch.rename(shards)
 
 
-def _resume(scratch: Path, raw: RawFiles, images: list[str]) -> None:
+def _resume(scratch: Path, source: Source, raw: RawFiles, images: list[str]) -> None:
     """Leaves in `scratch` what the same plan has finished before, and nothing of another one."""
-    code = [hashlib.sha256((Path(__file__).parents[1] / name).read_bytes()).hexdigest() for name in _CODE]
+    files = [*(Path(__file__).parents[1] / name for name in _CODE), Path(inspect.getfile(source.decode))]
+    code = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     plan = json.dumps({"code": code, "images": [[image, raw.state(image)] for image in images]})
     if not (scratch / _PLAN).exists() or (scratch / _PLAN).read_text(encoding="utf-8") != plan:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -4,9 +4,11 @@ Without the key nobody can try out which patient a pseudonym stands for; with it
 every source and every run.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from models.errors import SettingsError
@@ -37,15 +39,21 @@ def load_pseudonyms(path: Path) -> Pseudonyms:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return Pseudonyms(_key(path))
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+        if not path.exists():
+            _make(path)
         return Pseudonyms(_key(path))
     except OSError as error:
         raise SettingsError(where=path, reason=f"expected the key of pseudonyms, but {error.strerror}") from error
+
+
+def _make(path: Path) -> None:
+    """Whole or not at all; of several processes at once the first has made it."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="ascii") as file:  # with mode 0600
+        file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 def _key(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from types import MappingProxyType
@@ -13,13 +14,25 @@ def _local(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         return
     # Started anew, not forked: a fork of a process with threads may never finish.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(len(items), os.cpu_count() or 1), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(len(items), os.cpu_count() or 1), context, _end_with_parent) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             for future in as_completed(futures):
                 yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Else the processes of a killed stage would work on, beside those of the next run, and then wait forever."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _ray(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:

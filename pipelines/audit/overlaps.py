@@ -44,10 +44,13 @@ def find_overlaps(images: pd.DataFrame, thumbnails: NDArray[np.uint8], executor:
     Returns:
         The ledger, with `COLUMNS`, sorted by sources and images.
     """
-    images = images.reset_index(drop=True)
+    # In the order of names, so that the ledger does not depend on the order of rows or of sources.
+    order = np.lexsort([images["image"].to_numpy(str), images["source"].to_numpy(str)])
+    images, thumbnails = images.iloc[order].reset_index(drop=True), thumbnails[order]
     copies = _equal(images["sha256"])
     rows = [_row(images, pair, "file", 1.0, Likeness(1.0, inverted=False)) for pair in copies]
-    unique = np.flatnonzero(~images["sha256"].duplicated() & ~images["drawn"])
+    real = images[~images["drawn"].astype(bool)]
+    unique = real.index[~real["sha256"].duplicated()].to_numpy()
     pictures, seen = images.iloc[unique].reset_index(drop=True), thumbnails[unique]
     margins = _margins(pictures)
     vectors = np.stack([descriptor(thumbnail) for thumbnail in seen]) if len(seen) else _none()
@@ -159,8 +162,7 @@ def _register_chunk(chunk: _Chunk) -> tuple[list[tuple[int, int]], list[Likeness
 
 
 def _row(images: pd.DataFrame, pair: NDArray[np.int64], kind: str, cosine: float, like: Likeness) -> tuple[Any, ...]:
-    # In the order of their names, so that the ledger does not depend on the order of sources.
-    first, second = sorted(images.loc[place, ["source", "image", "perceptual_hash"]].tolist() for place in pair)
+    first, second = (images.loc[place, ["source", "image", "perceptual_hash"]].tolist() for place in sorted(pair))
     distance = (int(first[2], 16) ^ int(second[2], 16)).bit_count()
     decision = SAME if like.correlation >= SAME_CORRELATION else APART
     return (*first[:2], *second[:2], kind, distance, cosine, like.correlation, like.inverted, False, decision)

@@ -23,9 +23,12 @@ from models.bundle import GRAPH
 from models.bundle_writing import export_network
 from models.engine import ENGINES, load_engine
 from models.findings import find_task
+from tests.bench import preparing
 
 ROUNDS, CALLS, WARM_UP = 7, 20, 3
 REST_SECONDS = 0.3
+COUNTS = (5_000, 100_000)
+SEARCHED = (10_000, 100_000)
 RESULTS = Path("bench/results.json")
 
 
@@ -77,13 +80,31 @@ def one_image(backbone: str) -> dict[str, float]:
         )
 
 
+def data() -> dict[str, dict[str, float]]:
+    """What the stages before training cost: `prepare` and the search for copies."""
+    return {
+        "prepare, times the rate of decoding alone": {
+            f"{kind}, 1024 px": preparing.prepare_rate(1024, kind) for kind in ("png", "jpeg")
+        },
+        "prepare, peak MiB of a process": {f"{count} images": preparing.prepare_peak_mib(count) for count in COUNTS},
+        "search for copies, seconds": {f"{count} images": preparing.search_seconds(count) for count in SEARCHED},
+    }
+
+
 def main() -> None:
     results = {"cores": os.cpu_count(), "one_image_milliseconds": {name: one_image(name) for name in BACKBONES}}
+    measured = data()
+    results |= measured
     table = Table("network", "run by", "ms an image", "times keras.predict", title="One image at a time")
     for backbone, times in results["one_image_milliseconds"].items():
         for name, time in times.items():
             table.add_row(backbone, name, f"{time:.2f}", f"{times['keras.predict'] / time:.1f}")
     Console().print(table)
+    costs = Table("what", "of", "figure", title="Data")
+    for what, figures in measured.items():
+        for of, figure in figures.items():
+            costs.add_row(what, of, f"{figure:.2f}")
+    Console().print(costs)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

@@ -1,14 +1,12 @@
 """How fast `prepare` is beside the image library alone, how its memory grows, and how the search for copies does."""
 
 import io
-import os
 import resource
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -17,47 +15,49 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
+from pydicom.data import get_testdata_file
 from scipy.ndimage import gaussian_filter
 
+from models.reading import read_radiograph_file
 from pipelines.audit.overlaps import find_overlaps
 from pipelines.params import Prepare
 from pipelines.prepare import prepare
 from pipelines.raw import RawFiles
+from pipelines.shards import IMAGES_A_SHARD
 from pipelines.sources.folder import Folder
 from pipelines.spread import EXECUTORS
 
-ROUNDS = 5
-IMAGES = 512
+ROUNDS = 3
+IMAGES = 2048
 SETTINGS = Prepare(max_unreadable=0.0, executor="local")
 
 
 def simulated(count: int, side_px: int, picture_format: str, archive: Path) -> Path:
-    """Different radiographs, as near as noise comes: smooth, with the grain of a detector; packed as `fetch` packs."""
-    rng = np.random.default_rng(1)
-    made = [gaussian_filter(rng.random((side_px, side_px)), side_px / 12) for _ in range(8)]
-    smooth = [(field - field.min()) / np.ptp(field) * 220 for field in made]
+    """One real radiograph of pydicom-data, resized and shifted so many times; packed as `thorax data fetch` packs."""
+    radiograph = read_radiograph_file(str(get_testdata_file("RG1_UNCR.dcm", download=False)))
+    grey = Image.fromarray((radiograph.pixels * 255).astype(np.uint8)).resize((side_px, side_px))
+    options: dict[str, Any] = {"quality": 95} if picture_format == "jpeg" else {}
+    files = [io.BytesIO() for _ in range(min(count, 64))]
+    for number, file in enumerate(files):
+        Image.fromarray(np.roll(np.asarray(grey), number, axis=0)).save(file, picture_format, **options)
     with zipfile.ZipFile(archive, "w") as opened:
         for number in range(count):
-            picture = smooth[number % 8] + rng.normal(10, 2, (side_px, side_px))
-            file = io.BytesIO()
-            options: dict[str, Any] = {"quality": 95} if picture_format == "jpeg" else {}
-            Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(file, picture_format, **options)
-            opened.writestr(f"{number:06d}.{picture_format}", file.getvalue())
+            opened.writestr(f"{number:06d}.{picture_format}", files[number % len(files)].getvalue())
     return archive.parent
 
 
-def _decode(part: tuple[Path, list[str]]) -> int:
+def _decode(part: tuple[Path, list[str]]) -> None:
     raw = RawFiles(part[0])
     for path in part[1]:
         Image.open(io.BytesIO(raw.read(path))).load()
-    return len(part[1])
 
 
 def decode_only(raw_dir: Path) -> None:
     """Pillow alone, in as many processes as `prepare` takes."""
-    paths, cores = RawFiles(raw_dir).paths, os.cpu_count() or 1
-    with ProcessPoolExecutor(cores) as pool:
-        assert sum(pool.map(_decode, [(raw_dir, paths[core::cores]) for core in range(cores)])) == len(paths)
+    paths = RawFiles(raw_dir).paths
+    parts = [(raw_dir, paths[start : start + IMAGES_A_SHARD]) for start in range(0, len(paths), IMAGES_A_SHARD)]
+    for _ in EXECUTORS["local"](_decode, parts):
+        pass
 
 
 def prepare_rate(side_px: int, picture_format: str) -> float:
@@ -76,21 +76,21 @@ def prepare_rate(side_px: int, picture_format: str) -> float:
         return median(ratios)
 
 
-def prepare_peak_mib(count: int) -> tuple[float, float]:
-    """Peak resident memory in MiB of the stage itself, and of the largest of its processes."""
+def prepare_peak_mib(count: int) -> float:
+    """Peak resident memory in MiB of the largest process of the stage; it lists all images, and holds few."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "raw").mkdir()
         simulated(count, 48, "png", folder / "raw/files-00000.zip")
         command = [sys.executable, "-P", "-m", "tests.bench.preparing", scratch]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        return float(said[-2]), float(said[-1])
+        return float(said[-1])
 
 
 def _prepare_and_tell(folder: Path) -> None:
     prepare(SETTINGS, Folder(), RawFiles(folder / "raw"), folder / "preparing", folder / "shards")
-    kib = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    sys.stdout.write(" ".join(f"{size / 1024:.0f}" for size in kib) + "\n")
+    kib = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    sys.stdout.write(f"{kib / 1024:.0f}\n")
 
 
 def search_seconds(count: int) -> float:

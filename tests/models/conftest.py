@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from models.backbones import find_backbone
@@ -44,4 +45,4 @@ def small_bundle(tmp_path, small_exported, small_manifest):
 
 @pytest.fixture
 def radiographs(noise):
-    return [Radiograph(noise.random(shape).astype("float32")) for shape in [(40, 50), (150, 150), (300, 200)]]
+    return [Radiograph(noise.integers(0, 65536, shape, np.uint16)) for shape in [(40, 50), (150, 150), (300, 200)]]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.errors import MalformedFileError, MultiFrameError, RadiographError, TooLargeError
-from models.radiograph import RadiographTags, to_grey_levels
+from models.radiograph import RadiographTags
 from models.reading import ReadingLimits, read_radiograph
 
 RAMP = np.arange(40 * 50).reshape(40, 50)
@@ -34,21 +34,26 @@ def png(width, height, bits, colour_type, scanlines):
 
 
 def levels(data):
-    return to_grey_levels(read_radiograph(data))
+    """The levels in 16 bits: v of 8 bits is 257 v."""
+    found = read_radiograph(data).levels
+    assert found.flags.c_contiguous
+    return found.astype(int) * (257 if found.dtype == np.uint8 else 1)
 
 
-def test_8_bit_grey_v_is_level_257_v():
+def test_8_bit_grey_is_unchanged_and_stays_in_8_bits():
     grey = (RAMP % 256).astype(np.uint8)
     radiograph = read_radiograph(saved(Image.fromarray(grey)))
-    assert np.array_equal(to_grey_levels(radiograph), grey.astype(int) * 257)
-    assert radiograph.pixels.dtype == np.float32
-    assert radiograph.pixels.flags.c_contiguous
+    assert radiograph.levels.dtype == np.uint8
+    assert np.array_equal(radiograph.levels, grey)
+    assert radiograph.levels.flags.c_contiguous
     assert radiograph.tags == RadiographTags()
 
 
 def test_16_bit_grey_is_unchanged():
     grey = (RAMP * 32).astype(np.uint16)
-    assert np.array_equal(levels(saved(Image.fromarray(grey))), grey)
+    found = read_radiograph(saved(Image.fromarray(grey))).levels
+    assert found.dtype == np.uint16
+    assert np.array_equal(found, grey)
 
 
 def test_16_bit_transparency_is_black():

@@ -8,28 +8,32 @@ from monitoring.features import appearance
 
 
 def looks(rows):
-    return appearance(Radiograph(np.asarray(rows, dtype=np.float32)))
+    """Of greys in [0, 1]; multiples of 0.2 are levels of 16 bits, exactly."""
+    return appearance(Radiograph(np.rint(np.asarray(rows) * 65535).astype(np.uint16)))
 
 
 def test_a_flat_picture_has_its_grey_everywhere_and_no_spread():
-    assert looks(np.full((40, 60), 0.25)) == {
-        "mean": 0.25,
-        "std": 0.0,
-        "p01": 0.25,
-        "p50": 0.25,
-        "p99": 0.25,
-        "sharpness": 0.0,
-        "border": 0.25,
-        "aspect": 1.5,
-        "height_px": 40.0,
-        "width_px": 60.0,
-    }
+    assert looks(np.full((40, 60), 0.2)) == pytest.approx(
+        {
+            "mean": 0.2,
+            "std": 0.0,
+            "p01": 0.2,
+            "p50": 0.2,
+            "p99": 0.2,
+            "sharpness": 0.0,
+            "border": 0.2,
+            "aspect": 1.5,
+            "height_px": 40.0,
+            "width_px": 60.0,
+        },
+        abs=1e-6,
+    )
 
 
 def test_mean_and_spread_are_those_of_the_grey_values():
-    found = looks([[0.0, 0.5, 1.0], [0.0, 0.5, 1.0], [0.0, 0.5, 1.0]])
-    assert found["mean"] == pytest.approx(0.5)
-    assert found["std"] == pytest.approx((1 / 6) ** 0.5)  # three of nine 0.5 below, three 0.5 above
+    found = looks([[0.0, 0.4, 0.8], [0.0, 0.4, 0.8], [0.0, 0.4, 0.8]])
+    assert found["mean"] == pytest.approx(0.4)
+    assert found["std"] == pytest.approx(0.4 * (2 / 3) ** 0.5)  # three of nine 0.4 below, three 0.4 above
 
 
 def test_quantiles_leave_out_the_darkest_and_the_brightest_hundredth():
@@ -40,7 +44,7 @@ def test_quantiles_leave_out_the_darkest_and_the_brightest_hundredth():
 
 def test_the_border_is_the_outermost_twentieth_of_the_shorter_side():
     picture = np.zeros((40, 80))
-    picture[2:-2, 2:-2] = 0.5  # a twentieth of 40 px is 2 px
+    picture[2:-2, 2:-2] = 0.4  # a twentieth of 40 px is 2 px
     assert looks(picture)["border"] == 0.0
     picture[1, 1:-1] = 1.0  # 78 of the frame's 40 x 80 - 36 x 76 = 464 pixels
     assert looks(picture)["border"] == pytest.approx(78 / 464)
@@ -64,9 +68,9 @@ def test_a_blurred_edge_is_less_sharp_and_contrast_does_not_matter():
 
 
 def test_a_large_picture_is_summed_without_losing_its_last_digits():
-    picture = np.full((3000, 3000), 0.1)
-    assert looks(picture)["mean"] == pytest.approx(0.1, abs=1e-6)
-    assert looks(picture)["border"] == pytest.approx(0.1, abs=1e-6)
+    picture = np.full((3000, 3000), 0.2)
+    assert looks(picture)["mean"] == pytest.approx(0.2, abs=1e-6)
+    assert looks(picture)["border"] == pytest.approx(0.2, abs=1e-6)
 
 
 def test_every_number_is_a_plain_finite_float(noise):
@@ -77,4 +81,4 @@ def test_every_number_is_a_plain_finite_float(noise):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 2)])
 def test_a_picture_that_is_all_border_has_its_mean_as_border(shape):
-    assert looks(np.full(shape, 0.75))["border"] == 0.75
+    assert looks(np.full(shape, 0.6))["border"] == pytest.approx(0.6)

@@ -93,6 +93,16 @@ def write_picture(path: Path, rng: np.random.Generator, side_px: int = 32) -> No
 
 
 @pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Ray on this machine, for what runs in this very process."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small params.yaml, where stages can run."""
     folder = tmp_path_factory.mktemp("project")
