@@ -5,9 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
+from models.findings import FINDINGS
 from monitoring.metrics import METRICS
+from pipelines.catalog import SCHEMA
 from pipelines.sources import SOURCES
 from serving.api import api
 from serving.cli import app
@@ -15,14 +18,16 @@ from serving.errors import STATUS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DATA = (ROOT / "docs/data.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README + DATA, re.DOTALL) for line in block.splitlines()]
+AUDIT = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["audit"]
 TARGETS = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def rows(first_column: str) -> list[list[str]]:
-    """The cells of the README's table whose header begins with these words."""
-    lines = README.splitlines()
+def rows(first_column: str, page: str = README) -> list[list[str]]:
+    """The cells of the page's table whose header begins with these words."""
+    lines = page.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(f"| {first_column} |"))
     table = []
     for line in lines[start + 2 :]:
@@ -54,6 +59,20 @@ def test_its_sources_are_known():
     fetched = [line.split()[3] for line in SHELL if line.startswith("thorax data fetch")]
     assert fetched
     assert set(fetched) <= set(SOURCES)
+
+
+def test_every_source_is_described():
+    assert sorted(cells[0].strip("`") for cells in rows("source", DATA)) == sorted(SOURCES)
+
+
+def test_every_column_of_a_catalog_is_described():
+    said = {name for cells in rows("column", DATA) for name in re.findall(r"`(\w+)`", cells[0])}
+    assert said == set(SCHEMA.names) - set(FINDINGS)
+
+
+def test_every_table_of_the_audit_is_described():
+    made = {Path(next(iter(out)) if isinstance(out, dict) else out).name for out in AUDIT["outs"]}
+    assert made <= set(re.findall(r"`([\w.]+)`", DATA))
 
 
 def test_its_routes_are_those_that_are_answered():

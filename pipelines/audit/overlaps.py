@@ -46,12 +46,12 @@ def find_overlaps(images: pd.DataFrame, thumbnails: NDArray[np.uint8], executor:
     """
     # In the order of names, so that the ledger does not depend on the order of rows or of sources.
     order = np.lexsort([images["image"].to_numpy(str), images["source"].to_numpy(str)])
-    images, thumbnails = images.iloc[order].reset_index(drop=True), thumbnails[order]
+    images = images.iloc[order].reset_index(drop=True)
     copies = _equal(images["sha256"])
     rows = [_row(images, pair, "file", 1.0, Likeness(1.0, inverted=False)) for pair in copies]
     real = images[~images["drawn"].astype(bool)]
     unique = real.index[~real["sha256"].duplicated()].to_numpy()
-    pictures, seen = images.iloc[unique].reset_index(drop=True), thumbnails[unique]
+    pictures, seen = images.iloc[unique].reset_index(drop=True), thumbnails[order[unique]]
     margins = _margins(pictures)
     vectors = np.stack([descriptor(thumbnail) for thumbnail in seen]) if len(seen) else _none()
     alike = np.pad(_equal(pictures["perceptual_hash"]), ((0, 0), (0, 1)))

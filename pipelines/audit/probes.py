@@ -90,6 +90,8 @@ def trivial_features(images: pd.DataFrame) -> pd.DataFrame:
 
 def _components(embeddings: Features) -> Features:
     """(images, at most 64) principal components of equal spread; they know no labels, so all images may share them."""
+    if len(embeddings) < 2 * MIN_GROUPS:
+        return embeddings  # nobody asks for them: there are too few groups
     count = min(_COMPONENTS, *embeddings.shape)
     whitened = PCA(count, whiten=True, svd_solver="covariance_eigh").fit_transform(embeddings)
     return np.asarray(whitened, np.float32)

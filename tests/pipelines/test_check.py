@@ -48,9 +48,10 @@ def test_a_missing_or_empty_raw_folder_is_refused_with_the_remedy(tmp_path, empt
 def test_a_source_that_is_drawn_needs_no_files(tmp_path, monkeypatch):
     write_params(tmp_path, sources=["synthetic"])
     monkeypatch.chdir(tmp_path)
-    main("raw", "data/checked.txt")
+    main("raw", "data/checked.txt", "data/to_draw.txt")
     first = (tmp_path / "data/checked.txt").read_bytes()
-    main("raw", "data/checked.txt")
+    main("raw", "data/checked.txt", "data/to_draw.txt")
+    assert (tmp_path / "data/to_draw.txt").read_text() == "synthetic\n"
     assert (tmp_path / "data/checked.txt").read_bytes() == first  # or every stage behind it would run again
 
 
@@ -58,5 +59,6 @@ def test_files_that_are_there_are_enough(tmp_path, monkeypatch):
     write_params(tmp_path, sources=["kermany"])
     (tmp_path / "raw/kermany/chest_xray").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    main("raw", "checked.txt")
+    main("raw", "checked.txt", "to_draw.txt")
     assert (tmp_path / "checked.txt").exists()
+    assert (tmp_path / "to_draw.txt").read_text() == ""

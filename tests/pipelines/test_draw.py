@@ -17,6 +17,7 @@ def contents(folder):
 def run(folder, **sections):
     folder.mkdir()
     write_params(folder, **sections)
+    (folder / "to_draw.txt").write_text("\n".join(sections.get("sources", ["synthetic"])))
     stage = start_stage(folder, "draw", "to_draw.txt", "data/raw/synthetic")
     output, complaints = stage.communicate()
     assert (stage.returncode, output, complaints) == (0, "", "")

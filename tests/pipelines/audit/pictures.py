@@ -12,6 +12,8 @@ from PIL import Image
 from models.findings import FINDINGS
 from models.radiograph import Radiograph
 from pipelines.facts import THUMBNAIL_PX, image_facts
+from pipelines.raw import RawFiles
+from pipelines.sources import find_source
 
 Grey = NDArray[np.uint8]
 _FIELDS = ("patient_id", "study_id", "copy_of", "view_position", "age_years", "sex", "split_official")
@@ -42,21 +44,8 @@ def described(pictures: Iterable[tuple[str, str, Grey]], **known: Sequence[Any])
     return images, np.array(thumbnails, np.uint8).reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX)
 
 
-def real_chests(publishers: Path, source: str, count: int, rng: np.random.Generator) -> list[Path]:
-    """Some of a publisher's radiographs, drawn by lot."""
-    folder, pattern = _FOLDERS[source]
-    return _drawn(sorted((publishers / source / folder).glob(pattern)), count, rng)
-
-
-def _drawn(paths: list[Path], count: int, rng: np.random.Generator) -> list[Path]:
-    return [paths[place] for place in rng.choice(len(paths), count, replace=False)]
-
-
-_FOLDERS = {
-    "nih_chestxray14": ("images", "*.png"),
-    "shenzhen": ("CXR_png", "*.png"),
-    "covid_chestxray": ("images", "*"),
-    "hannover": ("png", "*.png"),
-    "kermany": ("chest_xray", "train/*/*.jpeg"),
-}
-SOURCES = tuple(_FOLDERS)
+def real_chests(publishers: Path, source: str, count: int, rng: np.random.Generator) -> dict[str, Grey]:
+    """Some of a publisher's radiographs, drawn by lot, by name."""
+    names = RawFiles(publishers / source).matching(find_source(source).images)
+    chosen = [names[place] for place in rng.choice(len(names), count, replace=False)]
+    return {name: read_grey(publishers / source / name) for name in chosen}
