@@ -12,6 +12,7 @@ import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.errors import DataError
 from models.findings import FINDINGS, check_finding
 from pipelines.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.raw import RawFiles
@@ -122,6 +123,7 @@ def catalog(
 
     Raises:
         UnknownNameError: a row names a finding that the vocabulary lacks.
+        DataError: the table does not meet its schema.
         TableError: a table of the publisher lacks a column or cannot be read.
     """
     facts = _facts(shards)
@@ -132,8 +134,19 @@ def catalog(
         records.append(record)
         left_out += remarks
     table = pa.Table.from_pylist(records, SCHEMA)
-    TABLE.validate(table.to_pandas(), lazy=True)
+    _check(source.name, table)
     return table, left_out
+
+
+def _check(source: str, table: pa.Table) -> None:
+    try:
+        TABLE.validate(table.to_pandas(), lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        wrong = error.failure_cases.groupby(["column", "check"], dropna=False).size()
+        named = "; ".join(f"{count} values of {column} fail {check}" for (column, check), count in wrong.items())
+        raise DataError(
+            reason=f"The catalog of {source} does not meet its schema: {named}. Mend pipelines/sources/{source}.py."
+        ) from error
 
 
 def _facts(shards: Path) -> dict[str, dict[str, Any]]:

@@ -133,7 +133,9 @@ def _check_asked(settings: Split, task: Task, rows: pd.DataFrame) -> None:
     asked = ["train", *(part for part in ("validation", "calibration", "test") if getattr(settings, part) > 0)]
     for part in [*asked, *(["external"] if settings.external else [])]:
         if not (rows["split"] == part).any():
-            raise LabelsError(task=task.name, reason=f"too few groups ({rows['group'].nunique()}) for a {part} split.")
+            raise LabelsError(
+                task=task.name, reason=f"too few groups ({rows['group'].nunique()}) for the split {part}."
+            )
 
 
 def _keyed(key: str, name: str) -> bytes:

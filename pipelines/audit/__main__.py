@@ -96,7 +96,7 @@ def _summary(tables: Tables) -> dict[str, int]:
     return {
         "images": len(tables.groups),
         "groups": tables.groups["group"].nunique(),
-        "largest_group": int(tables.groups["group"].value_counts().max()),
+        "largest_group": int(max(tables.groups["group"].value_counts(), default=0)),
         "overlaps": len(same),
         "overlaps_across_sources": int((same["source_a"] != same["source_b"]).sum()),
         "official_leaks": len(tables.leaks),

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from pipelines.audit.likeness import descriptor
 
 _BLANK_CONTRAST = 0.03
-_CHEST_LIKENESS = 0.25  # 1 % of 7,726 real frontal chests lie below 0.30, 0.1 % below 0.12
-_EXTREME = 0.75
-_STROKES = 0.10
+_CHEST_LIKENESS = 0.25  # 1 % of 7,726 real frontal chests lie below 0.30, 0.1 % below 0.07
+_NEGATIVE = 0.45  # 5 % of them lie below; what agrees as weakly with a negative chest is rather no chest
+_STROKES = 0.10  # at most 0.08 on any of them
+_EXTREME = 0.75  # at most 0.51
 
 
 def oddities(images: pd.DataFrame, thumbnails: NDArray[np.uint8]) -> pd.DataFrame:
@@ -35,9 +36,10 @@ def oddities(images: pd.DataFrame, thumbnails: NDArray[np.uint8]) -> pd.DataFram
     contrast = images["contrast"].to_numpy()
     kinds = [
         ("blank", contrast < _BLANK_CONTRAST, contrast),
-        ("text", (extreme > _EXTREME) & (strokes > _STROKES), extreme),
-        ("inverted", agreement < -_CHEST_LIKENESS, agreement),
-        ("unlike a frontal chest", np.abs(agreement) < _CHEST_LIKENESS, agreement),
+        ("text", strokes > _STROKES, strokes),
+        ("text", extreme > _EXTREME, extreme),
+        ("inverted", agreement < -_NEGATIVE, agreement),
+        ("unlike a frontal chest", agreement < _CHEST_LIKENESS, agreement),
     ]
     kind = np.select([holds for _, holds, _ in kinds], [name for name, _, _ in kinds], default="")
     value = np.select([holds for _, holds, _ in kinds], [values for _, _, values in kinds])

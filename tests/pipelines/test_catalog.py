@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from models.errors import UnknownNameError
+from models.errors import DataError, UnknownNameError
 from models.findings import FINDINGS
 from models.reading import read_radiograph
 from pipelines.catalog import SCHEMA, TABLE, LeftOut, catalog, main, write_rows
@@ -346,3 +346,11 @@ def test_the_stage_catalogs_the_source_it_is_told_with_a_key_of_its_own(cohort, 
     three = [tuple(record[name] for name in ("Normal", "Bacterial Pneumonia", "Viral Pneumonia")) for record in records]
     assert set(three) == {(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (None, None, None)}
     assert {record["Fibrosis"] for record in records} == {None}  # never drawn
+
+
+def test_a_source_whose_rows_do_not_meet_the_schema_stops_the_run_with_one_sentence(tmp_path):
+    row = ImageRow("a.png", "1", sex="X")
+    with pytest.raises(
+        DataError, match=r"clinic does not meet its schema: 1 values of sex fail isin.*sources/clinic\.py"
+    ):
+        cataloged(tmp_path, {"a.png": png()}, row)

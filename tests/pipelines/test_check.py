@@ -55,6 +55,17 @@ def test_a_source_that_is_drawn_needs_no_files(tmp_path, monkeypatch):
     assert (tmp_path / "data/checked.txt").read_bytes() == first  # or every stage behind it would run again
 
 
+def test_another_source_to_fetch_is_no_reason_to_draw_or_to_run_again(tmp_path, monkeypatch):
+    (tmp_path / "raw/kermany/chest_xray").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    written = []
+    for sources in (["synthetic"], ["kermany", "synthetic"]):
+        write_params(tmp_path, sources=sources)
+        main("raw", "data/checked.txt", "data/to_draw.txt")
+        written.append([(tmp_path / f"data/{name}.txt").read_bytes() for name in ("checked", "to_draw")])
+    assert written[0] == written[1]
+
+
 def test_files_that_are_there_are_enough(tmp_path, monkeypatch):
     write_params(tmp_path, sources=["kermany"])
     (tmp_path / "raw/kermany/chest_xray").mkdir(parents=True)

@@ -64,7 +64,7 @@ def test_validation_and_test_are_measured(figures, cohort):
     for split, report in figures.items():
         of_split = rows[rows["split"] == split]
         assert report["overall"]["images"] == len(of_split) > 0
-        assert report["overall"]["patients"] == of_split["patient_id"].nunique()
+        assert report["overall"]["patients"] == of_split["group"].nunique()
         assert set(report) == {"overall", *GROUPS}
 
 

@@ -1,9 +1,11 @@
 """params.yaml: what is not known or cannot be meant stops the run and names the key."""
 
 import pytest
+import yaml
 
 from models.errors import SettingsError
 from pipelines.params import load_params
+from pipelines.spread import EXECUTORS
 from tests.pipelines.conftest import ROOT, write_params
 
 
@@ -18,6 +20,8 @@ def test_the_committed_settings_load():
     params = load_params(ROOT / "params.yaml")
     assert params.sources == ["synthetic"]
     assert params.tasks == ["pneumonia"]
+    assert (params.prepare.executor, params.audit.executor, params.audit.official_leaks) == ("local", "local", "fail")
+    assert (params.split.external, params.split.uncertain) == ([], "ignore")
 
 
 def test_a_misspelt_key_is_named(tmp_path):
@@ -49,6 +53,14 @@ def test_a_missing_key_is_named_without_its_neighbours(tmp_path):
                                              "received 1.1"),
         ("split", "test", 1.0, "split.test: Input should be less than 1, received 1.0"),
         ("split", "test", float("nan"), "split.test: Input should be less than 1, received nan"),
+        ("split", "external", "alps", "split.external: Input should be a valid list, received 'alps'"),
+        ("split", "uncertain", "one", "split.uncertain: Input should be 'ignore', 'zeros', 'ones' or 'smoothed_ones', "
+                                      "received 'one'"),
+        ("prepare", "executor", "dask", "prepare.executor: Input should be 'local' or 'ray', received 'dask'"),
+        ("prepare", "max_unreadable", 1.0, "prepare.max_unreadable: Input should be less than 1, received 1.0"),
+        ("audit", "executor", None, "audit.executor: Input should be 'local' or 'ray', received None"),
+        ("audit", "official_leaks", "warn", "audit.official_leaks: Input should be 'fail' or 'exclude', "
+                                            "received 'warn'"),
         ("draw", "height_px", 63, "draw.height_px: Input should be greater than or equal to 64, received 63"),
         ("evaluate", "replicates", 99, "evaluate.replicates: Input should be greater than or equal to 100, "
                                        "received 99"),
@@ -77,6 +89,29 @@ def test_shares_that_leave_nothing_to_train_on_are_refused(tmp_path):
     assert reason(write_params(tmp_path, split=half)) == (
         "split: validation, calibration and test leave nothing to train on"
     )
+
+
+@pytest.mark.parametrize("policy", ["ignore", "zeros", "ones", "smoothed_ones"])
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_each_policy_and_each_executor_can_be_asked_for(tmp_path, policy, executor):
+    sections = {"prepare": {"executor": executor}, "audit": {"executor": executor, "official_leaks": "exclude"}}
+    params = load_params(write_params(tmp_path, split={"uncertain": policy}, **sections))
+    assert (params.split.uncertain, params.prepare.executor, params.audit.executor) == (policy, executor, executor)
+
+
+def test_an_external_source_has_to_be_among_the_sources(tmp_path):
+    path = write_params(tmp_path, sources=["synthetic", "jsrt"], split={"external": ["nlm", "jsrt", "kermany"]})
+    assert reason(path) == "split.external: kermany, nlm is not among the sources"
+    path = write_params(tmp_path, sources=["synthetic", "jsrt"], split={"external": ["jsrt"]})
+    assert load_params(path).split.external == ["jsrt"]
+
+
+def test_a_missing_section_is_named(tmp_path):
+    path = write_params(tmp_path)
+    document = yaml.safe_load(path.read_text())
+    del document["audit"]
+    path.write_text(yaml.safe_dump(document))
+    assert reason(path) == "audit is missing"
 
 
 def test_a_missing_file_says_where_to_run(tmp_path):

@@ -110,7 +110,6 @@ def test_a_source_with_a_format_of_its_own_is_decoded_by_it(tmp_path):
 
 
 # Ray Data warns of settings of its own
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_ray_cluster_gives_the_same_shards(tmp_path, noise):
     write_many(tmp_path / "raw", noise, 300)

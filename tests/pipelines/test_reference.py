@@ -32,7 +32,7 @@ def test_it_holds_no_identity(reference, rows):
     assert list(reference.columns) == [
         "source", *(f"score {name}" for name in findings), *(f"appearance {name}" for name in features), "embedding"
     ]  # fmt: skip
-    identities = {*rows["patient_id"], *rows["image"]}
+    identities = {*rows["group"], *rows["sha256"], *rows["image"]}
     assert identities.isdisjoint(str(value) for value in reference.drop(columns="embedding").to_numpy().ravel())
 
 

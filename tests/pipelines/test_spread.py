@@ -13,11 +13,7 @@ from models.errors import TooLargeError
 from models.reading import ReadingLimits, read_radiograph
 from pipelines.spread import EXECUTORS
 
-pytestmark = [
-    pytest.mark.usefixtures("ray_cluster"),
-    # Ray Data warns of settings of its own
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
-]
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 @pytest.mark.parametrize("name", EXECUTORS)
