@@ -24,7 +24,14 @@ from pipelines.spread import EXECUTORS
 from pipelines.stage import progress, run_stage
 
 _PLAN = "plan.json"
-_CODE = ("pipelines/facts.py", "pipelines/shards.py", "models/dicom.py", "models/raster.py", "models/reading.py")
+_CODE = (
+    "pipelines/facts.py",
+    "pipelines/shards.py",
+    "models/dicom.py",
+    "models/radiograph.py",
+    "models/raster.py",
+    "models/reading.py",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from models.errors import (
     UnknownFormatError,
     UnreadableFileError,
     UnusableRadiographError,
+    WeightsError,
 )
 from serving.schemas import Problem
 
@@ -41,6 +42,7 @@ STATUS: Mapping[type[ThoraxError], HTTPStatus] = MappingProxyType(
         UnreadableFileError: HTTPStatus.NOT_FOUND,
         DataError: HTTPStatus.INTERNAL_SERVER_ERROR,
         TrainingError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        WeightsError: HTTPStatus.INTERNAL_SERVER_ERROR,
     }
 )
 """The nearest ancestor in the tree of errors counts."""
