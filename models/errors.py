@@ -173,7 +173,7 @@ class LeakageError(DataError):
     """A patient or an image would stand on both sides of a split."""
 
     code = "leakage"
-    message = "{pairs} of images would stand on both sides of a split: {named}. {remedy}"
+    message = "Pairs of images that would stand on both sides of a split: {pairs}. {named}. {remedy}"
 
 
 class UnreadableImagesError(DataError):

@@ -1,6 +1,6 @@
 """The last look at a split, by its images alone: nobody and nothing stands on both sides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -21,14 +21,18 @@ def check_apart(rows: pd.DataFrame, images: pd.DataFrame, ledger: pd.DataFrame) 
     Raises:
         LeakageError: they do; some pairs are named.
     """
-    pairs = list(_pairs(rows, images, ledger))
+    refuse(list(_pairs(rows, images, ledger)), "Run dvc repro audit, and report this if it stays.")
+
+
+def refuse(pairs: Sequence[str], remedy: str) -> None:
+    """Returns if there are none.
+
+    Raises:
+        LeakageError: names the first pairs and counts the rest.
+    """
     if pairs:
         more = f"; and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
-        raise LeakageError(
-            pairs=f"{len(pairs)} pairs",
-            named="; ".join(pairs[:_NAMED]) + more,
-            remedy="Run dvc repro audit, and report this if it stays.",
-        )
+        raise LeakageError(pairs=len(pairs), named="; ".join(pairs[:_NAMED]) + more, remedy=remedy)
 
 
 def _pairs(rows: pd.DataFrame, images: pd.DataFrame, ledger: pd.DataFrame) -> Iterator[str]:

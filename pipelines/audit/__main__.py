@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from models.errors import LeakageError
 from pipelines.audit.evidence import Evidence, load_evidence
 from pipelines.audit.groups import group_images, official_leaks
 from pipelines.audit.labels import conflicts, prevalence
@@ -17,11 +16,10 @@ from pipelines.audit.probes import Probe, probe_findings, probe_source
 from pipelines.audit.report import write_report
 from pipelines.audit.suspicion import suspicious_labels
 from pipelines.audit.tables import Tables
+from pipelines.leakage import refuse
 from pipelines.params import Audit, load_params
 from pipelines.spread import EXECUTORS
 from pipelines.stage import run_stage
-
-_NAMED = 5
 
 
 def audit(settings: Audit, evidence: Evidence, sources: list[str]) -> Tables:
@@ -71,18 +69,13 @@ def refuse_leaks(settings: Audit, leaks: pd.DataFrame, folder: Path) -> None:
     Raises:
         LeakageError: they do not; some pairs are named, all of them are listed.
     """
-    if settings.official_leaks == "exclude" or leaks.empty:
+    if settings.official_leaks == "exclude":
         return
-    named = [
+    pairs = [
         f"{row.source}: {row.image} ({row.split_official}) and {row.test_image} (test) share the {row.shared}"
-        for row in leaks.head(_NAMED).itertuples()
+        for row in leaks.itertuples()
     ]
-    more = f"; and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
-    raise LeakageError(
-        pairs=f"{len(leaks)} pairs",
-        named="; ".join(named) + more,
-        remedy=f"See {folder / 'leaks.csv'}; audit.official_leaks: exclude leaves the training side out.",
-    )
+    refuse(pairs, f"See {folder / 'leaks.csv'}; audit.official_leaks: exclude leaves the training side out.")
 
 
 def _table(probes: list[Probe]) -> pd.DataFrame:

@@ -138,7 +138,7 @@ def test_of_many_leaks_five_are_named_and_the_rest_counted():
         refuse_leaks(FAIL, leaks, Path("data/audit"))
     said = str(caught.value)
     assert said.startswith(
-        "7 pairs of images would stand on both sides of a split: one: 0.png (train) and t.png (test)"
+        "Pairs of images that would stand on both sides of a split: 7. one: 0.png (train) and t.png (test)"
     )
     assert said.count("share the patient") == 5
     assert "; and 2 more" in said
