@@ -21,6 +21,8 @@ from models.calibration import Calibration
 from models.findings import find_task
 from models.registry import PRODUCTION, ModelVersion, Registry
 
+pytest_plugins = ["tests.remotes"]
+
 # In CI nothing may skip but these: what they need cannot be there.
 MAY_SKIP_IN_CI = {"publishers' radiographs are not on this machine"}
 _START_SECONDS = 180

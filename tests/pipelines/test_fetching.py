@@ -15,7 +15,8 @@ from pipelines import archives, fetching, origins
 from pipelines.fetching import Fetched, fetch
 from pipelines.raw import RawFiles
 from pipelines.sources.source import Source
-from tests.pipelines.test_origins import CARD, emptied, put, s3, serving, write
+from tests.pipelines.test_origins import CARD
+from tests.remotes import put, serving, write
 
 MIB = 2**20
 IMAGES = {
@@ -40,17 +41,6 @@ class Nih(Source):
 def raw(tmp_path):
     """Where the source's files are to be, with what an earlier fetch left there."""
     return write(tmp_path / "raw/nih", **{"old.zip": b"old"})
-
-
-@pytest.fixture(scope="module")
-def store():
-    with s3() as client:
-        yield client
-
-
-@pytest.fixture
-def bucket(store):
-    return emptied(store)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import yaml
 
 from pipelines.raw import RawFiles
 from tests.pipelines.conftest import ROOT, write_picture
-from tests.pipelines.test_origins import emptied, put, s3, serving
+from tests.remotes import put, serving
 
 IMAGES = ("chest_xray/test/PNEUMONIA/person1_virus_6.jpeg", "chest_xray/train/NORMAL/IM-0115-0001.jpeg")
 
@@ -40,17 +40,6 @@ def publisher(tmp_path):
     for image in IMAGES:
         write_picture(tmp_path / "publisher" / image, rng)
     return tmp_path / "publisher"
-
-
-@pytest.fixture(scope="module")
-def store():
-    with s3() as client:
-        yield client
-
-
-@pytest.fixture
-def bucket(store):
-    return emptied(store)
 
 
 def dvc(folder, *words):
