@@ -2,6 +2,7 @@
 
 import hashlib
 
+import httpx
 import pytest
 
 from models.errors import OriginError, SettingsError
@@ -203,7 +204,7 @@ def test_addresses_lose_user_password_and_query(text, clean):
 
 
 def test_checksums_are_known_from_lists_beside_the_files_from_the_card_and_from_the_user(tmp_path):
-    one, two = hashlib.sha256(b"one").hexdigest(), hashlib.md5(b"two").hexdigest()
+    one, two = hashlib.sha256(b"one").hexdigest(), hashlib.md5(b"two").hexdigest()  # noqa: S324
     write(
         tmp_path,
         **{
