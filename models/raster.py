@@ -128,7 +128,7 @@ def _grey_levels(image: Image.Image) -> GreyLevels:
         return np.where(levels == transparency, np.uint16(0), levels) if isinstance(transparency, int) else levels
     if transparency is not None and image.mode in {"1", "L", "P", "RGB"}:
         image = image.convert("RGBA")
-    grey = np.asarray(image.convert("L"))
+    grey = np.asarray(image if image.mode == "L" else image.convert("L"))
     if image.mode in {"LA", "PA", "RGBA"}:
         # Over black; float32 holds the product (at most 255 * 255 * 257 < 2**24) exactly.
         opacity = np.asarray(image.getchannel("A")).astype(np.float32)

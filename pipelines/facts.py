@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from models.radiograph import GreyLevels, Radiograph
 
@@ -75,10 +74,12 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> str:
 
 
 def _thumbnail(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    # By a whole factor first, which is several times faster.
-    factor = max(1, min(grey.shape) // (2 * THUMBNAIL_PX))
-    reduced = np.asarray(Image.fromarray(grey).reduce(factor))
-    return np.asarray(cv2.resize(reduced, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), np.uint8)
+    # Halved first, which is many times faster than by another factor.
+    while min(grey.shape) >= 4 * THUMBNAIL_PX:
+        height, width = (side // 2 for side in grey.shape)
+        half = cv2.resize(grey[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+        grey = np.asarray(half, np.uint8)
+    return np.asarray(cv2.resize(grey, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _eight_bits(levels: GreyLevels) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ _REFUSED = (pa.field("refused_code", pa.string()), pa.field("refused_reason", pa
 SCHEMA = pa.schema([*_ABOUT, *_REFUSED, pa.field("bits", pa.int8()), pa.field("packed", pa.binary())])
 """`packed` is null where the image was refused; `refused_code` and `refused_reason` say why."""
 
-IMAGES_A_GROUP = 64
+IMAGES_A_GROUP = 16
 IMAGES_A_SHARD = 256
 _JPEG = b"\xff\xd8\xff"
 # Differences of neighbours are small numbers in no order: nothing to find again in them, only to write in fewer bits.
@@ -46,8 +46,9 @@ def pack(data: bytes, radiograph: Radiograph) -> dict[str, Any]:
     if data.startswith(_JPEG):
         return {"bits": 0, "packed": data}
     levels = radiograph.levels
-    difference: NDArray[Any] = np.array(levels, order="C")
-    difference[:, 1:] -= levels[:, :-1]
+    difference: NDArray[Any] = np.empty(levels.shape, levels.dtype)
+    difference[:, :1] = levels[:, :1]
+    np.subtract(levels[:, 1:], levels[:, :-1], out=difference[:, 1:])
     # High and low bytes apart; nothing is copied where there is one byte.
     planes = np.ascontiguousarray(difference.view(np.uint8).reshape(-1, levels.itemsize).T)
     compressor = zstandard.ZstdCompressor(compression_params=_COMPRESSION)
@@ -66,8 +67,10 @@ def unpack(bits: int, packed: bytes, height: int, width: int) -> Radiograph:
 
 def write_shard(path: Path, records: Iterator[dict[str, Any]]) -> None:
     """Writes records of `SCHEMA`, a group in memory at a time."""
-    # Nobody asks for the least and the greatest image: without statistics, writing takes a third of the time.
-    with pq.ParquetWriter(path, SCHEMA, compression="none", use_dictionary=False, write_statistics=False) as writer:
+    # Nobody asks for the least and the greatest image, and a page an image stays in the processor's cache: together
+    # they make writing several times faster.
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_batch_size": 1}
+    with pq.ParquetWriter(path, SCHEMA, **options) as writer:
         group: list[dict[str, Any]] = []
         for record in records:
             group.append(record)

@@ -111,10 +111,10 @@ def test_columns_are_read_with_those_of_refused_images(shards):
     ]
 
 
-def test_a_group_holds_64_images_and_the_last_one_the_rest(tmp_path):
+def test_a_group_holds_16_images_and_the_last_one_the_rest(tmp_path):
     write_shard(tmp_path / "00000.parquet", (record(number) for number in range(130)))
     metadata = pq.read_metadata(tmp_path / "00000.parquet")
-    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [64, 64, 2]
+    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [16] * 8 + [2]
     assert [image for image, _ in read_shards(tmp_path)] == [f"{number}.png" for number in range(130)]
 
 
