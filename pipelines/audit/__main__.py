@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipelines.audit.evidence import Evidence, load_evidence
 from pipelines.audit.groups import group_images, official_leaks
-from pipelines.audit.labels import conflicts, prevalence
+from pipelines.audit.labels import conflicts, prevalence, two_ids
 from pipelines.audit.ledger import SAME
 from pipelines.audit.oddities import oddities
 from pipelines.audit.overlaps import find_overlaps
@@ -44,6 +44,7 @@ def audit(settings: Audit, evidence: Evidence, sources: list[str]) -> Tables:
         groups=groups.assign(excluded=excluded.to_numpy()),
         leaks=leaks,
         conflicts=conflicts(images, ledger),
+        two_ids=two_ids(images, ledger),
         prevalence=prevalence(images),
         probes=_table([*of_findings, *([of_source] if of_source else [])]),
         suspicious=suspicious_labels(images, of_findings),
@@ -94,6 +95,7 @@ def _summary(tables: Tables) -> dict[str, int]:
         "overlaps_across_sources": int((same["source_a"] != same["source_b"]).sum()),
         "official_leaks": len(tables.leaks),
         "label_conflicts": len(tables.conflicts),
+        "patients_with_two_ids": len(tables.two_ids),
         "shortcut_warnings": int(tables.probes["warning"].sum()),
         "suspicious_labels": len(tables.suspicious),
         "odd_images": len(tables.odd),

@@ -1,4 +1,4 @@
-"""How often a finding is labelled, and whether copies of one image are labelled alike."""
+"""How often a finding is labelled, and whether copies of one image are said to be of one patient and labelled alike."""
 
 import numpy as np
 import pandas as pd
@@ -34,3 +34,17 @@ def conflicts(images: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:
     said = np.where(labels[rows, columns] == 1, "present", "absent")
     pairs = same.loc[rows.tolist(), ["source_a", "image_a", "source_b", "image_b"]].reset_index(drop=True)
     return pairs.assign(finding=np.array(list(FINDINGS))[columns], label_of_a=said)
+
+
+def two_ids(images: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:
+    """Images that are one, and that their source says are of two patients: a patient with two ids, or a mix-up.
+
+    Returns:
+        The columns source, image_a, image_b, kind; the groups hold such patients together.
+    """
+    same = ledger[(ledger["decision"] == SAME) & (ledger["source_a"] == ledger["source_b"])]
+    patients = images[["source", "image", "patient_id"]]
+    for of in "ab":
+        same = same.merge(patients.add_suffix(f"_{of}"), on=[f"source_{of}", f"image_{of}"])
+    found = same[same["patient_id_a"] != same["patient_id_b"]]
+    return found.rename(columns={"source_a": "source"})[["source", "image_a", "image_b", "kind"]].reset_index(drop=True)

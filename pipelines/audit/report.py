@@ -113,6 +113,7 @@ def _faults(album: Album, tables: Tables) -> dict[str, Any]:
         "leaks": _counted(leaks, source="Source", split_official="Test shares with", shared="The same"),
         "leaked": album.gallery("Leaks", leaks, _LEAK, lambda row: f"{row.split_official} | test, same {row.shared}"),
         "overlaps": _overlaps(tables.overlaps),
+        "two_ids": len(tables.two_ids),
         "pairs": _pairs(album, tables.overlaps),
         "conflicts": _counted(conflicts, finding="Finding", source_a="One source", source_b="Other source"),
         "conflicting": album.gallery("Label conflicts", conflicts, _PAIR, _conflict),

@@ -14,6 +14,7 @@ class Tables:
         groups: of every image, with `excluded`: why an image may be in no split, null for nearly all.
         leaks: of official lists.
         conflicts: of labels between copies.
+        two_ids: images that are one under two patients of a source.
         prevalence: of findings by source.
         probes: fields of `Probe` without its arrays.
         suspicious: labels.
@@ -24,6 +25,7 @@ class Tables:
     groups: pd.DataFrame
     leaks: pd.DataFrame
     conflicts: pd.DataFrame
+    two_ids: pd.DataFrame
     prevalence: pd.DataFrame
     probes: pd.DataFrame
     suspicious: pd.DataFrame

@@ -114,7 +114,8 @@ def test_summary_counts_what_was_found(stopped):
     # patient of the collection has two.
     assert summary == {
         "images": 12, "groups": 9, "largest_group": 3, "overlaps": 1, "overlaps_across_sources": 0,
-        "official_leaks": 2, "label_conflicts": 0, "shortcut_warnings": 0, "suspicious_labels": 0,
+        "official_leaks": 2, "label_conflicts": 0, "patients_with_two_ids": 1, "shortcut_warnings": 0,
+        "suspicious_labels": 0,
         "odd_images": summary["odd_images"],
     }  # fmt: skip
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from models.findings import FINDINGS
-from pipelines.audit.labels import conflicts, prevalence
+from pipelines.audit.labels import conflicts, prevalence, two_ids
 from pipelines.audit.ledger import APART, COLUMNS, SAME
 
 
@@ -88,3 +88,18 @@ def test_an_empty_ledger_has_no_conflicts():
     found = conflicts(images_of(("one", "a", "1", {"Mass": 1})), pd.DataFrame(columns=list(COLUMNS)))
     assert list(found.columns) == ["source_a", "image_a", "source_b", "image_b", "finding", "label_of_a"]
     assert len(found) == 0
+
+
+@pytest.mark.parametrize(
+    ("patients", "other", "decision", "found"),
+    [
+        (("1", "2"), ("one", "b"), SAME, [["one", "a", "b", "file"]]),
+        (("1", "1"), ("one", "b"), SAME, []),
+        (("1", "2"), ("one", "b"), APART, []),
+        # Sources number their patients independently.
+        (("1", "2"), ("two", "b"), SAME, []),
+    ],
+)
+def test_one_image_under_two_patients_of_a_source_is_listed(patients, other, decision, found):
+    images = images_of(("one", "a", patients[0], {}), (*other, patients[1], {}))
+    assert two_ids(images, pair("file", decision, other=other)).to_numpy().tolist() == found

@@ -95,7 +95,7 @@ def _evidence(rows: Sequence[dict[str, Any]], left_out: Sequence[tuple[str, ...]
 
 def _tables(images: pd.DataFrame, **found: Sequence[tuple[Any, ...]]) -> Tables:
     columns = {"leaks": LEAKS, "conflicts": CONFLICTS, "probes": PROBES, "suspicious": SUSPICIOUS, "odd": ODD}
-    columns["overlaps"] = COLUMNS
+    columns |= {"overlaps": COLUMNS, "two_ids": ("source", "image_a", "image_b", "kind")}
     groups = images[["source", "image"]].assign(group=images["patient_id"], home=images["source"], excluded=None)
     frames = {name: pd.DataFrame(found.get(name, []), columns=list(heads)) for name, heads in columns.items()}
     return Tables(groups=groups, prevalence=prevalence(images), **frames)
