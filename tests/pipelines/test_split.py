@@ -406,6 +406,6 @@ def test_the_stage_refuses_groups_through_which_a_patient_leaks(audited):
     stage = start_stage(audited, "split", *WORDS)
     _, complaints = stage.communicate()
     assert stage.returncode == 1
-    assert "of images would stand on both sides of a split: " in complaints
+    assert "Pairs of images that would stand on both sides of a split: " in complaints
     assert complaints.endswith("Run dvc repro audit, and report this if it stays.\n")
     assert not (audited / "data/splits").exists()
