@@ -4,13 +4,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 INSTALLED := .venv/installed
 
-.PHONY: demo test bench monitor requirements
+.PHONY: demo test bench monitor requirements released
 
-## Draws, trains, registers, promotes, serves and asks about a real radiograph; ONCE=1 stops after the answer.
+## Serves the released models and asks them about a real radiograph; what was trained on drawings stands beside them as
+## candidates. ONCE=1 stops after the answer.
 demo: $(INSTALLED)
 	dvc repro
-	thorax registry register pneumonia
+	thorax registry register thoracic pneumonia --released
+	thorax registry promote thoracic
 	thorax registry promote pneumonia
+	thorax registry register baseline thoracic pneumonia
 	python -m serving.commands.demo $(if $(ONCE),--once)
 
 ## Format, lint, types, import contracts, all tests.
@@ -30,6 +33,14 @@ monitor:
 	@command -v prometheus > /dev/null || { echo "Expected Prometheus, but found none. Run: apt-get install prometheus" >&2; exit 1; }
 	prometheus --config.file=monitoring/prometheus/prometheus.yml --storage.tsdb.path=.thorax/prometheus \
 		--web.listen-address=127.0.0.1:9090
+
+## Trains the released models again, in a checkout whose data/raw holds what data/released/params.yaml names.
+released: $(INSTALLED)
+	cp data/released/params.yaml params.yaml
+	dvc repro release@baseline release@pneumonia
+	python -m pipelines.publish pneumonia
+	dvc repro release@thoracic
+	python -m pipelines.publish thoracic
 
 ## Pins anew what pyproject.toml asks for.
 requirements: $(INSTALLED)

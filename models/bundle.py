@@ -3,6 +3,7 @@
 bundle.json     the manifest: everything that must not differ between training and serving, and each file's hash
 model.keras     the trained network, for explanations and further training
 model.onnx      the same network as exported, which is what is measured and served
+gates.npz       what tells a chest radiograph, and one like those of training, from anything else
 MODEL_CARD.md   for people
 """
 
@@ -11,25 +12,30 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from models.calibration import Calibration, uncalibrated
+from models.calibration import Calibration
+from models.conformal import Conformal
 from models.engine import Engine, load_engine
 from models.errors import BundleDigestError, BundleFormatError, UnknownNameError
-from models.findings import Task, find_task
+from models.findings import Head, Task, find_task
+from models.gates import Gates, GateValues, load_gates
 from models.preprocessing import Preprocessor
 from models.radiograph import Radiograph
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "bundle.json"
 KERAS_MODEL = "model.keras"
 GRAPH = "model.onnx"
+GATES = "gates.npz"
 CARD = "MODEL_CARD.md"
-FILES = (KERAS_MODEL, GRAPH, CARD)
+FILES = (KERAS_MODEL, GRAPH, GATES, CARD)
+
+AgeGroup = Literal["child", "adult", "any"]
 
 
 class Training(BaseModel):
@@ -42,7 +48,7 @@ class Training(BaseModel):
         images: in the training split.
         commit: of the code; ends in "-dirty" where files differed from it.
         data: `sha256:` over what was trained on: catalogs' order, labels and pixels.
-        parameters: the train section of params.yaml.
+        parameters: the model's settings in params.yaml.
         versions: of the libraries that shaped the weights.
     """
 
@@ -54,8 +60,22 @@ class Training(BaseModel):
     images: int
     commit: str
     data: str
-    parameters: dict[str, str | int | float | bool]
+    parameters: dict[str, Any]
     versions: dict[str, str]
+
+
+class Terms(BaseModel):
+    """What may be done with the weights, from the cards of the sources that trained them.
+
+    Attributes:
+        shareable: whether they may be given to others; only if every source's terms allow it.
+        by_source: each source's terms for weights.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shareable: bool
+    by_source: dict[str, str]
 
 
 class Manifest(BaseModel):
@@ -63,11 +83,16 @@ class Manifest(BaseModel):
 
     Attributes:
         schema_version: of this class.
+        name: of the model, a key of `models` in params.yaml and the name in the registry.
         task: a key of `TASKS`.
-        findings: in the order of every score; equal to the task's.
+        heads: whose findings stand side by side in every score; all of them findings of the task.
         preprocessing: of the model input.
         operating_points: a score a finding; the finding is called present from there upwards.
-        calibration: scores to probabilities.
+        calibration: logits to probabilities.
+        conformal: below which score a finding may be called absent.
+        age_group: whom the training images show; "any" where both children and adults, or it is not known.
+        confounded: findings of which features that know nothing of disease tell nearly as much as the model.
+        terms: of the weights.
         training: where the weights come from.
         files: SHA-256, hexadecimal, of each other file of the bundle.
     """
@@ -75,13 +100,23 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = SCHEMA
+    name: str
     task: str
-    findings: tuple[str, ...]
+    heads: tuple[Head, ...]
     preprocessing: Preprocessor
     operating_points: tuple[float, ...]
     calibration: Calibration
+    conformal: Conformal
+    age_group: AgeGroup
+    confounded: tuple[str, ...] = ()
+    terms: Terms
     training: Training
     files: dict[str, str] = {}
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Those of all heads, in the order of every score."""
+        return tuple(finding for head in self.heads for finding in head.findings)
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Self:
@@ -89,33 +124,39 @@ class Manifest(BaseModel):
             task = find_task(self.task)
         except UnknownNameError as error:
             raise ValueError(str(error)) from error
-        if self.findings != task.findings:
-            raise ValueError(f"findings of task {self.task} are {task.findings}, not {self.findings}")
-        if len(self.operating_points) != len(self.findings):
-            raise ValueError("one operating point a finding is needed")
-        temperatures = len(uncalibrated(task).temperatures)
-        if self.calibration.kind is not task.kind or len(self.calibration.temperatures) != temperatures:
-            raise ValueError(f"a {task.kind} task needs {temperatures} temperature(s) of its kind")
+        findings = self.findings
+        if not set(findings) <= set(task.findings) or len(set(findings)) < len(findings):
+            raise ValueError(f"findings of task {self.task} are {task.findings}, each once, not {findings}")
+        for per_finding in (self.operating_points, self.conformal.absent_below):
+            if len(per_finding) != len(findings):
+                raise ValueError(f"expected {len(findings)} thresholds, one a finding, not {len(per_finding)}")
+        self.calibration.check_fits(self.heads)
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model says about one radiograph; arrays are float64, findings in the order of the task.
+    """What a model says about one radiograph; arrays are float64 unless said otherwise, findings in the model's order.
 
     Attributes:
         logits: (findings,), what the scores and probabilities are made of.
         scores: (findings,) in [0, 1].
         probabilities: (findings,) in [0, 1], calibrated.
         present: (findings,) bool; whether the score reaches the operating point.
-        embedding: (features,), what the head saw.
+        uncertain: (findings,) bool; whether the finding can be called neither present nor absent at the stated risk.
+        embedding: (features,), what the heads saw.
+        maps: (h, w, findings) float32, not negative: Grad-CAM over the part of the radiograph that the model saw.
+        gates: what the input looks like.
     """
 
     logits: NDArray[np.float64]
     scores: NDArray[np.float64]
     probabilities: NDArray[np.float64]
     present: NDArray[np.bool_]
+    uncertain: NDArray[np.bool_]
     embedding: NDArray[np.float64]
+    maps: NDArray[np.float32]
+    gates: GateValues
 
 
 class Bundle:
@@ -129,13 +170,16 @@ class Bundle:
         engine_name: what runs the graph.
     """
 
-    def __init__(self, path: Path, digest: str, manifest: Manifest, engine_name: str, engine: Engine) -> None:
+    def __init__(
+        self, path: Path, digest: str, manifest: Manifest, engine_name: str, engine: Engine, gates: Gates
+    ) -> None:
         self.path = path
         self.digest = digest
         self.manifest = manifest
         self.task: Task = find_task(manifest.task)
         self.engine_name = engine_name
         self._engine = engine
+        self._gates = gates
 
     def predict(self, radiographs: Sequence[Radiograph]) -> list[Prediction]:
         """The predictions of radiographs, in their order: `preprocess` each, then `score` them as one batch."""
@@ -153,7 +197,10 @@ class Bundle:
         logits, scores, embeddings = (outputs[name].astype(np.float64) for name in ("logits", "scores", "embedding"))
         probabilities = self.manifest.calibration.probabilities(logits)
         present = scores >= np.asarray(self.manifest.operating_points)
-        return [Prediction(*row) for row in zip(logits, scores, probabilities, present, embeddings, strict=True)]
+        uncertain = self.manifest.conformal.uncertain(self.manifest.heads, scores, present)
+        gates = self._gates.values(embeddings)
+        rows = zip(logits, scores, probabilities, present, uncertain, embeddings, outputs["maps"], gates, strict=True)
+        return [Prediction(*row) for row in rows]
 
 
 def read_manifest(path: Path, digest: str | None = None) -> tuple[Manifest, str]:
@@ -221,7 +268,8 @@ def load_bundle(path: Path, digest: str | None = None, engine: str = "openvino",
         UnknownNameError: no such engine.
     """
     manifest, found = read_manifest(path, digest)
-    return Bundle(path, found, manifest, engine, load_engine(engine, path / GRAPH, threads))
+    graph = load_engine(engine, path / GRAPH, threads)
+    return Bundle(path, found, manifest, engine, graph, load_gates(path / GATES))
 
 
 def file_sha256(path: Path) -> str:

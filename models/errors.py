@@ -7,7 +7,8 @@
     │   ├── TooLargeError              more bytes or pixels than allowed
     │   └── UnusableRadiographError    readable, but not one grey frontal picture
     │       ├── NoPixelDataError       a DICOM instance without pixels
-    │       └── MultiFrameError        more than one frame
+    │       ├── MultiFrameError        more than one frame
+    │       └── NoChestError           it does not look like a frontal chest radiograph
     ├── ConfigurationError             what a user set cannot be meant
     │   ├── UnknownNameError           a name that no table holds
     │   └── SettingsError              params.yaml or the environment is wrong
@@ -25,7 +26,8 @@
     │   ├── BundleWriteError           it could not be written; nothing is left behind
     │   ├── BundleFormatError          its manifest is missing, newer or malformed
     │   ├── BundleDigestError          a file differs from what was released
-    │   └── ParityError                the exported graph disagrees with the trained one
+    │   ├── ParityError                the exported graph disagrees with the trained one
+    │   └── LicenceError               it may not be given to others
     ├── RegistryError                  the model registry says no
     │   ├── RegistryUnreachableError   it does not answer
     │   └── ModelNotFoundError         no such model, version or alias
@@ -113,6 +115,16 @@ class MultiFrameError(UnusableRadiographError):
 
     code = "multi_frame"
     message = "Expected one frame, but received {frames}. Send a single-frame CR or DX image."
+
+
+class NoChestError(UnusableRadiographError):
+    """It does not look like a frontal chest radiograph."""
+
+    code = "no_chest"
+    message = (
+        "Expected a frontal chest radiograph, but this does not look like one: chest_radiograph is {value:.2f}, needed "
+        "is {needed:.2f}. Send a PA or AP image of a chest."
+    )
 
 
 class ConfigurationError(ThoraxError):
@@ -241,6 +253,13 @@ class ParityError(BundleError):
 
     code = "parity"
     message = "Expected {graph} to equal Keras within {tolerance}, but {output} differs by {difference}."
+
+
+class LicenceError(BundleError):
+    """It may not be given to others."""
+
+    code = "licence"
+    message = "{path}: expected weights that may be shared, but {reason}. {remedy}"
 
 
 class RegistryError(ThoraxError):

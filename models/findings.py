@@ -1,10 +1,13 @@
 """The label vocabulary, the only one: findings with their codes, and the tasks that answer about them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 from types import MappingProxyType
+from typing import Self
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
@@ -79,6 +82,37 @@ class Task:
     name: str
     kind: TaskKind
     findings: tuple[str, ...]
+
+
+class Head(BaseModel):
+    """A part of a task that is answered by itself; several heads stand on one backbone.
+
+    Attributes:
+        name: of the head.
+        kind: as for a task.
+        findings: names in the order of the head's scores.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: TaskKind
+    findings: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _knows_its_findings(self) -> Self:
+        unknown = [name for name in self.findings if name not in FINDINGS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not a finding; known are {', '.join(FINDINGS)}")
+        if len(set(self.findings)) < len(self.findings):
+            raise ValueError(f"expected each finding once, but received {', '.join(self.findings)}")
+        return self
+
+
+def columns_of_heads(heads: Sequence[Head]) -> tuple[tuple[Head, slice], ...]:
+    """Each head with its columns among those of all heads, which stand in order."""
+    ends = list(accumulate(len(head.findings) for head in heads))
+    return tuple((head, slice(end - len(head.findings), end)) for head, end in zip(heads, ends, strict=True))
 
 
 _TASKS = (

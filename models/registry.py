@@ -1,8 +1,10 @@
 """Name + version or alias -> a verified bundle, on MLflow's model registry (a SQLite file or any MLflow server)."""
 
+import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,10 @@ CANDIDATE = "candidate"
 PRODUCTION = "production"
 _DIGEST_TAG = "thorax.digest"
 _COMMIT_TAG = "thorax.commit"
+# MLflow's own limits.
+_METRICS_A_CALL = 1000
+_PARAMETERS_A_CALL = 100
+_PARAMETER_CHARACTERS = 6000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class ModelVersion:
     """One registered bundle.
 
     Attributes:
-        name: of the model; the name of its task.
+        name: of the model.
         version: counts from "1".
         aliases: that point to it now.
         digest: of the bundle.
@@ -53,6 +59,28 @@ def _check_opens(database: Path) -> None:
     database.open("rb" if database.exists() else "ab").close()
 
 
+def _flat(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Nested settings by their dotted keys; what is no text, as JSON."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def _record(client: Any, run: str, metrics: Mapping[str, float], parameters: Mapping[str, str]) -> None:
+    """Writes figures and parameters to a run; of a parameter that is too long for MLflow, its beginning."""
+    from mlflow.entities import Metric, Param
+
+    now_milliseconds = time.time_ns() // 1_000_000
+    figures = [Metric(key, value, now_milliseconds, step=0) for key, value in metrics.items()]
+    settings = [Param(key, value[:_PARAMETER_CHARACTERS]) for key, value in parameters.items()]
+    for start in range(0, len(figures), _METRICS_A_CALL):
+        client.log_batch(run, metrics=figures[start : start + _METRICS_A_CALL])
+    for start in range(0, len(settings), _PARAMETERS_A_CALL):
+        client.log_batch(run, params=settings[start : start + _PARAMETERS_A_CALL])
+
+
 class Registry:
     """The registry at a URI.
 
@@ -69,13 +97,17 @@ class Registry:
         self._folder = folder
 
     def register(self, bundle: Path, metrics: Mapping[str, float]) -> ModelVersion:
-        """The version of the bundle, registered under the name of its task; the same bundle is the same version.
+        """The version of the bundle, registered under the name of its model; the same bundle is the same version.
+
+        Args:
+            bundle: the folder.
+            metrics: finite figures by their names.
 
         Raises:
             BundleError: the bundle is not whole.
         """
         manifest, digest = read_manifest(bundle)
-        name = manifest.task
+        name = manifest.name
         for version in self.versions(name):
             if version.digest == digest:
                 return version
@@ -88,10 +120,7 @@ class Registry:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             run = client.create_run(self._experiment(client, name))
-            for key, value in metrics.items():
-                client.log_metric(run.info.run_id, key, value)
-            for key, parameter in manifest.training.parameters.items():
-                client.log_param(run.info.run_id, key, parameter)
+            _record(client, run.info.run_id, metrics, dict(_flat(manifest.training.parameters)))
             client.log_artifacts(run.info.run_id, str(bundle), "bundle")
             client.set_terminated(run.info.run_id)
             created = client.create_model_version(

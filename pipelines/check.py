@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from models.backbones import find_backbone
-from models.errors import RawDataMissingError, UnknownNameError
+from models.bundle import MANIFEST, file_sha256
+from models.errors import RawDataMissingError, UnknownNameError, WeightsError
 from models.findings import find_task
 from pipelines.params import Params, load_params
 from pipelines.phantom.record import DRAWN_FINDINGS
@@ -18,7 +19,8 @@ def check(params: Params, raw: Path) -> None:
         UnknownNameError: no such source, task, backbone or drawn finding.
         RawDataMissingError: a source's folder below `raw` is missing or empty.
     """
-    find_backbone(params.train.backbone)
+    for model in params.models.values():
+        find_backbone(model.backbone)
     if params.draw.scanner_finding not in DRAWN_FINDINGS:
         known = ", ".join(DRAWN_FINDINGS)
         raise UnknownNameError(kind="drawn finding", name=params.draw.scanner_finding, known=known)
@@ -35,8 +37,28 @@ def check(params: Params, raw: Path) -> None:
             )
 
 
-def main(raw: str, checked: str, to_draw: str) -> None:
-    """`python -m pipelines.check RAW CHECKED TO_DRAW`."""
+def beginning(weights: str) -> str:
+    """What the weights to begin with are: their name, or the hash of the file or of the bundle's manifest.
+
+    Raises:
+        WeightsError: no such file.
+    """
+    if weights in {"none", "imagenet"}:
+        return weights
+    path = Path(weights) / MANIFEST if Path(weights).is_dir() else Path(weights)
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise WeightsError(
+            weights=weights,
+            expected="none, imagenet, a .keras or .weights.h5 file, or the folder of a bundle",
+            received=f"{path}, which cannot be read ({error.strerror})",
+            remedy="Mend weights in params.yaml.",
+        ) from error
+
+
+def main(raw: str, checked: str, to_draw: str, beginnings: str) -> None:
+    """`python -m pipelines.check RAW CHECKED TO_DRAW BEGINNINGS`."""
     params = load_params()
     check(params, Path(raw))
     # Always the same words: the stages behind this one wait for it, but have no reason to run again.
@@ -45,6 +67,10 @@ def main(raw: str, checked: str, to_draw: str) -> None:
     # Another source to fetch is no reason to draw again.
     drawn = [f"{name}\n" for name in params.sources if find_source(name).drawn]
     Path(to_draw).write_text("".join(drawn), encoding="utf-8")
+    # A model is trained again where what it begins with has changed; DVC knows nothing of that file.
+    Path(beginnings).mkdir(parents=True, exist_ok=True)
+    for name, model in params.models.items():
+        (Path(beginnings) / f"{name}.txt").write_text(beginning(model.weights) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,65 +1,100 @@
-"""From shards to batches for training, never more than a shuffle buffer in memory."""
+"""From shards to batches for training: each image decoded and resized once, then read from a file as it is needed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.findings import Task
+from models.errors import DataError
 from models.preprocessing import Preprocessor
 from pipelines.shards import read_shards
+from pipelines.stage import progress
 
-SHUFFLE_IMAGES = 1024
+Pictures = NDArray[np.float16]
+Augmentation = Callable[[Any, Any], tuple[Any, Any]]
 
 
-def grey_dataset(rows: pd.DataFrame, task: Task, shards: Path, preprocessor: Preprocessor, cache: Path) -> Any:
-    """A `tf.data` set of (grey (height, width, 1) float32 in [0, 1], labels (findings,) float32), in the shards' order.
+def decoded(rows: pd.DataFrame, shards: Path, preprocessor: Preprocessor, file: Path) -> Pictures:
+    """The greys of images as the preprocessor gives them, in a file that is mapped into memory, not loaded.
+
+    Halves keep 11 bits of a grey, more than most detectors tell apart.
 
     Args:
-        rows: of the split table.
-        task: gives the order of the labels; NaN is not labelled.
+        rows: with the columns source and image.
         shards: holds a folder a source.
-        preprocessor: of the backbone; its scaling is left to the end, after augmentation.
-        cache: a file that the first pass writes and later passes read, instead of decoding again.
+        preprocessor: of the model; its scaling is left to the end, after augmentation.
+        file: to write, or to be read again if an earlier run has finished it.
+
+    Returns:
+        (images, height, width) float16 in [0, 1], in the rows' order.
+
+    Raises:
+        DataError: an image of the rows is in no shard.
     """
     height, width, _ = preprocessor.image_shape
-    signature = (
-        tf.TensorSpec((height, width, 1), tf.float32),
-        tf.TensorSpec((len(task.findings),), tf.float32),
+    shape = (len(rows), height, width)
+    if file.exists():
+        return np.lib.format.open_memmap(file, mode="r", dtype=np.float16, shape=shape)
+    draft = file.with_suffix(".draft")
+    pictures = np.lib.format.open_memmap(draft, mode="w+", dtype=np.float16, shape=shape)
+    places = {key: place for place, key in enumerate(zip(rows["source"], rows["image"], strict=True))}
+    images = (
+        (source, image, radiograph)
+        for source, of_source in rows.groupby("source")
+        for image, radiograph in read_shards(shards / str(source), set(of_source["image"]))
     )
-
-    def examples() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        for source, of_source in rows.groupby("source"):
-            values = of_source[list(task.findings)].to_numpy(np.float32)
-            labels = dict(zip(of_source["image"], values, strict=True))
-            for image, radiograph in read_shards(shards / str(source), labels.keys()):
-                yield preprocessor.grey(radiograph)[..., np.newaxis], labels[image]
-
-    dataset = tf.data.Dataset.from_generator(examples, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(rows))).cache(str(cache))
-
-
-def training_batches(dataset: Any, preprocessor: Preprocessor, augmentation: Any, batch_size: int, seed: int) -> Any:
-    """Shuffled, augmented, scaled batches: (n, H, W, C) float32 and labels (n, findings)."""
-    shuffled = dataset.shuffle(SHUFFLE_IMAGES, seed=seed, reshuffle_each_iteration=True).batch(batch_size)
-    augmented = shuffled.map(
-        lambda grey, labels: (augmentation(grey, training=True), labels), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    return _scaled(augmented, preprocessor)
+    for source, image, radiograph in progress(images, "decoding", len(rows)):
+        pictures[places.pop((source, image))] = preprocessor.grey(radiograph)
+    if places:
+        source, image = min(places)
+        reason = f"{len(places)} of {len(rows)} images are in no shard, such as {source}: {image}. Run: dvc repro"
+        raise DataError(reason=reason)
+    pictures.flush()
+    draft.rename(file)
+    return np.lib.format.open_memmap(file, mode="r")
 
 
-def plain_batches(dataset: Any, preprocessor: Preprocessor, batch_size: int) -> Any:
-    """Scaled batches in the dataset's order."""
-    return _scaled(dataset.batch(batch_size), preprocessor)
+def epoch_order(images: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """The batches of an epoch as places of images: all of them, shuffled as seed and number of the epoch say."""
+    order = np.random.default_rng([seed, epoch]).permutation(images)
+    return np.array_split(order, range(batch_size, images, batch_size))
 
 
-def _scaled(batches: Any, preprocessor: Preprocessor) -> Any:
-    def scale(grey: Any, labels: Any) -> tuple[Any, Any]:
-        scaled = grey * preprocessor.scale + preprocessor.offset
-        return tf.repeat(scaled, preprocessor.channels, axis=-1), labels
+def batches(
+    pictures: Pictures,
+    targets: NDArray[np.float32],
+    order: list[NDArray[np.int64]],
+    preprocessor: Preprocessor,
+    augmentation: Augmentation | None = None,
+) -> Any:
+    """A `tf.data` set of ((n, H, W, C) float32 as the weights want it, targets (n, findings, 2) float32).
 
-    return batches.map(scale).prefetch(tf.data.AUTOTUNE)
+    Args:
+        pictures: (images, H, W) float16 in [0, 1].
+        targets: (images, findings, 2), see `models.losses`.
+        order: places of the images of each batch.
+        preprocessor: of the model.
+        augmentation: of greys (n, H, W, 1) and targets; the last step before scaling.
+    """
+    import tensorflow as tf
+
+    height, width, channels = preprocessor.image_shape
+
+    def read(places: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return pictures[places].astype(np.float32)[..., np.newaxis], targets[places]
+
+    def load(places: Any) -> tuple[Any, Any]:
+        grey, wanted = tf.numpy_function(read, [places], (tf.float32, tf.float32), stateful=False)
+        return tf.ensure_shape(grey, (None, height, width, 1)), tf.ensure_shape(wanted, (None, *targets.shape[1:]))
+
+    def scale(grey: Any, wanted: Any) -> tuple[Any, Any]:
+        return tf.repeat(grey * preprocessor.scale + preprocessor.offset, channels, axis=-1), wanted
+
+    ragged = tf.data.Dataset.from_generator(lambda: iter(order), output_signature=tf.TensorSpec((None,), tf.int64))
+    loaded = ragged.apply(tf.data.experimental.assert_cardinality(len(order))).map(load, tf.data.AUTOTUNE)
+    if augmentation is not None:
+        loaded = loaded.map(augmentation, tf.data.AUTOTUNE)
+    return loaded.map(scale, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

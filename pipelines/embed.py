@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.backbones.backbone import EMBEDDING
 from models.backbones.efficientnet_lite0 import EFFICIENTNET_LITE0
 from models.backbones.imagenet import load_imagenet
 from pipelines.shards import read_columns, read_shards
@@ -44,7 +45,7 @@ def embed(source: str, shards: Path, embeddings: Path) -> None:
         while batch := list(islice(images, _BATCH)):
             pictures = np.stack([preprocessor(radiograph) for _, radiograph in batch])
             # Not by an exported graph: for some thousand images its export costs more than it saves.
-            features = network.predict_on_batch(pictures).astype(np.float16)
+            features = network.predict_on_batch(pictures)[EMBEDDING].astype(np.float16)
             names = pa.array([image for image, _ in batch])
             rows = [names, pa.FixedSizeListArray.from_arrays(features.ravel(), FEATURES)]
             writer.write_table(pa.table(rows, SCHEMA))

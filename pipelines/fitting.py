@@ -1,130 +1,231 @@
-"""Fits a network to its data: seeded, with curves, from where a killed run stopped."""
+"""Fits a network to its data: frozen, then finely tuned; seeded, measured after each epoch, resumed after a kill."""
 
-import hashlib
-import shutil
 import sys
-import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from models.backbones import find_backbone
-from models.errors import TrainingError
-from models.findings import Task, TaskKind
-from models.heads import build_network
-from models.losses import masked_cross_entropy
+from models.errors import LabelsError, TrainingError
+from models.findings import Head
+from models.heads import BACKBONE, build_network
+from models.preprocessing import Preprocessor
+from models.scoring import auroc
+from pipelines.checkpoints import Checkpoints
+from pipelines.dataset import batches, decoded, epoch_order
+from pipelines.labels import labels_of, weights_of
+from pipelines.optimizing import compile_learner, stop_at_nan
 from pipelines.params import Train
+from pipelines.workers import Team, alone, together
 
-_HISTORY = "history.csv"
-_BEST = "best.weights.h5"
-_BACKUP = "backup"
-_FINGERPRINT = "fingerprint"
+SCORE = "validation AUROC"
 
 
-def fit(settings: Train, task: Task, rows: pd.DataFrame, shards: Path, progress_dir: Path, data: str) -> Any:
-    """The trained network (see `models.heads.build_network`) with the weights of the least validation loss.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that weights follow from.
+
+    Attributes:
+        settings: of the model.
+        heads: to learn.
+        preprocessing: of the input.
+        rows: the task's split table.
+        shards: holds a folder a source.
+        data: the digest of rows and shards.
+    """
+
+    settings: Train
+    heads: tuple[Head, ...]
+    preprocessing: Preprocessor
+    rows: pd.DataFrame
+    shards: Path
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A split, ready to be read.
+
+    Attributes:
+        images: names, "source/image".
+        pictures: (images, H, W) float16 in [0, 1].
+        targets: (images, findings, 2) float32, see `models.losses`.
+    """
+
+    images: NDArray[np.str_]
+    pictures: NDArray[np.float16]
+    targets: NDArray[np.float32]
+
+
+def preprocessing_of(settings: Train) -> Preprocessor:
+    """The backbone's own, with what the settings say of borders and tone."""
+    own = find_backbone(settings.backbone).preprocessing
+    return own.model_copy(update={"crop_borders": settings.crop_borders, "tone": settings.tone})
+
+
+def fit(job: Job, kept: Checkpoints) -> Any:
+    """The trained `models.heads.Network`, with the weights of the highest validation AUROC.
 
     Args:
-        settings: the train section of params.yaml.
-        task: to learn.
-        rows: the task's split table; only train and validation are read.
-        shards: holds a folder a source.
-        progress_dir: gets DVCLive's curves; holds checkpoints until the run is complete.
-        data: the digest of rows and shards: a checkpoint of other data, settings or task is not resumed.
+        job: what to learn, from what.
+        kept: what a killed run of the same left, to go on from.
 
     Raises:
-        TrainingError: the loss is no number.
+        LabelsError: the validation images cannot tell one epoch from another.
+        WeightsError: the weights to begin with cannot be read, or are of another network.
+        TrainingError: the loss is no number, memory is too small, or the cluster is.
     """
-    import keras
-    import tensorflow as tf
-
-    _forget_other_runs(progress_dir, f"{task.name} {data} {settings.model_dump_json()}")
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(settings.seed)
-    network = build_network(find_backbone(settings.backbone), task)
-    trained = keras.Model(network.input, network.output["logits"])
-    trained.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=masked_cross_entropy(task.kind),
-        metrics=["accuracy"] if task.kind is TaskKind.MULTICLASS else [],
-        jit_compile=False,
-    )
-    if _epochs_done(progress_dir) < settings.epochs:
-        with tempfile.TemporaryDirectory() as cache:
-            training, validation = _batches(settings, task, rows, shards, Path(cache))
-            trained.fit(
-                training,
-                validation_data=validation,
-                epochs=settings.epochs,
-                callbacks=_callbacks(progress_dir),
-                shuffle=False,  # the batches are shuffled already, and Keras warns otherwise
-                verbose=1 if sys.stderr.isatty() else 2,
-            )
-    losses = pd.read_csv(progress_dir / _HISTORY)[["loss", "val_loss"]]
-    if not np.isfinite(losses.to_numpy()).all():
-        (progress_dir / _FINGERPRINT).unlink()
-        raise TrainingError(reason="The loss is not a number. Lower train.learning_rate in params.yaml.")
-    trained.load_weights(progress_dir / _BEST)
+    if job.settings.workers == 1:
+        work(job, kept, alone())
+    else:
+        for split in ("train", "validation"):
+            part(job, split, kept.cache)  # decoded here, once, for all workers
+        together(job.settings.workers, partial(work, job, kept), kept.cache)
+    network = _build(job)
+    network.learner.set_weights(kept.best())
     return network
 
 
-def leave_only_curves(progress_dir: Path) -> None:
-    """Removes what a later run of the same settings would go on from."""
-    for left in (_BEST, _FINGERPRINT, _HISTORY):
-        (progress_dir / left).unlink()
-
-
-def _epochs_done(progress_dir: Path) -> int:
-    history = progress_dir / _HISTORY
-    # Not the number of rows: an epoch that was killed before its checkpoint is logged again.
-    return int(pd.read_csv(history)["epoch"].max()) + 1 if history.exists() else 0
-
-
-def _forget_other_runs(progress_dir: Path, run: str) -> None:
-    """Empties the folder unless it holds what this very run left when it was killed."""
-    fingerprint = hashlib.sha256(run.encode()).hexdigest()
-    mark = progress_dir / _FINGERPRINT
-    if not mark.exists() or mark.read_text(encoding="utf-8") != fingerprint:
-        shutil.rmtree(progress_dir, ignore_errors=True)
-        progress_dir.mkdir(parents=True)
-        mark.write_text(fingerprint, encoding="utf-8")
-
-
-def _batches(settings: Train, task: Task, rows: pd.DataFrame, shards: Path, cache: Path) -> tuple[Any, Any]:
-    from pipelines.augmentation import augmentation
-    from pipelines.dataset import grey_dataset, plain_batches, training_batches
-
-    preprocessor = find_backbone(settings.backbone).preprocessing
-    training, validation = (
-        grey_dataset(rows[rows["split"] == part], task, shards, preprocessor, cache / part)
-        for part in ("train", "validation")
-    )
-    return (
-        training_batches(training, preprocessor, augmentation(settings), settings.batch_size, settings.seed),
-        plain_batches(validation, preprocessor, settings.batch_size),
-    )
-
-
-def _callbacks(progress_dir: Path) -> list[Any]:
+def work(job: Job, kept: Checkpoints, team: Team) -> None:
+    """What each process of a team does; the best weights are in `kept` then."""
     import keras
-    from dvclive import Live
-    from dvclive.keras import DVCLiveCallback
+    import tensorflow as tf
 
-    history, backup = progress_dir / _HISTORY, progress_dir / _BACKUP
-    if not (backup / "training_metadata.json").exists():  # killed while the first checkpoint was written
-        shutil.rmtree(backup, ignore_errors=True)
-    best_so_far = pd.read_csv(history)["val_loss"].min() if history.exists() else None
-    live = Live(str(progress_dir), resume=history.exists(), report=None, save_dvc_exp=False, dvcyaml=None)
-    return [
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.ModelCheckpoint(
-            str(progress_dir / _BEST), save_best_only=True, save_weights_only=True, initial_value_threshold=best_so_far
-        ),
-        keras.callbacks.CSVLogger(str(history), append=True),
-        # DVCLive counts its steps itself, and after a kill in the second epoch it counts the first twice.
-        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(live, "step", epoch)),
-        DVCLiveCallback(live=live),
-        keras.callbacks.BackupAndRestore(str(backup), double_checkpoint=True),
-    ]
+    _seed(job.settings)
+    training, validation = (part(job, name, kept.cache) for name in ("train", "validation"))
+    keras.mixed_precision.set_dtype_policy(job.settings.precision)
+    try:
+        learn(job, training, validation, kept, team)
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        images = f"batches of {job.settings.batch_size} images"
+        raise TrainingError(reason=f"Memory is too small for {images}. Lower batch_size in params.yaml.") from error
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+
+
+def part(job: Job, split: str, cache: Path) -> Part:
+    """The images of a split that train a head, with their targets."""
+    rows = job.rows[job.rows["split"] == split]
+    labels = labels_of(job.heads, job.settings.heads, rows)
+    known = ~np.isnan(labels).all(axis=1)
+    rows, labels = rows[known], labels[known]
+    balances = job.settings.class_balance, job.settings.source_balance
+    weights = weights_of(job.heads, labels, rows["source"].tolist(), *balances)
+    targets = np.stack([np.nan_to_num(labels), weights], axis=-1)
+    pictures = decoded(rows, job.shards, job.preprocessing, cache / f"{split}.npy")
+    return Part((rows["source"] + "/" + rows["image"]).to_numpy(str), pictures, targets)
+
+
+def learn(job: Job, training: Part, validation: Part, kept: Checkpoints, team: Team) -> None:
+    """Goes through the epochs that are still to be done and leaves the best weights in `kept`."""
+    from models.backbones.weights import load_weights
+
+    settings = job.settings
+    with team.strategy.scope():
+        learner = _build(job).learner
+    load_weights(settings.backbone, learner.get_layer(BACKBONE), settings.weights, job.preprocessing)
+    measured = learner if team.size == 1 else _build(job).learner
+    curves, state = kept.state()
+    steps = len(team.share(epoch_order(len(training.images), settings.batch_size, settings.seed, 0)))
+    for frozen, epochs in ((True, settings.frozen_epochs), (False, settings.epochs)):
+        first = 0 if frozen else settings.frozen_epochs
+        if len(curves) >= first + epochs or (state and _is_stale(curves, settings)):
+            continue
+        with team.strategy.scope():
+            compile_learner(learner, job.heads, settings, frozen, epochs * steps)
+        restored = learner.variables + (learner.optimizer.variables if len(curves) > first else [])
+        for variable, value in zip(restored, state, strict=False):
+            variable.assign(value)
+        for epoch in range(max(first, len(curves)), first + epochs):
+            loss = _one_epoch(job, learner, training, epoch, team)
+            figures = team.told(partial(_measured, job, learner, measured, validation, kept, curves))
+            curves.append({"epoch": epoch, "loss": loss} | figures)
+            if team.rank == 0:
+                kept.save_state(curves, _values(learner.variables + learner.optimizer.variables))
+            if _is_stale(curves, settings):
+                break
+        state = _values(learner.variables)
+
+
+def _values(variables: list[Any]) -> list[NDArray[Any]]:
+    return [np.asarray(variable) for variable in variables]
+
+
+def _build(job: Job) -> Any:
+    backbone = find_backbone(job.settings.backbone)
+    return build_network(backbone, job.heads, job.preprocessing, job.settings.mirror_mean)
+
+
+def _seed(settings: Train) -> None:
+    import keras
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(settings.seed)
+    # keras-cv's layers ask for it as soon as they are made, although nothing is drawn from it.
+    tf.random.set_global_generator(tf.random.Generator.from_seed(settings.seed))
+
+
+def _is_stale(curves: list[dict[str, Any]], settings: Train) -> bool:
+    scores = [row[SCORE] for row in curves]
+    return len(scores) - 1 - int(np.argmax(scores)) >= settings.patience
+
+
+def _one_epoch(job: Job, learner: Any, training: Part, epoch: int, team: Team) -> float:
+    """The epoch's loss; with averaging, Keras leaves the averages in the place of the weights."""
+    from pipelines.augmentation import augmentation
+
+    settings = job.settings
+    order = epoch_order(len(training.images), settings.batch_size, settings.seed, epoch)
+    varied = augmentation(settings.augment, settings.seed + epoch)
+    learning = batches(training.pictures, training.targets, team.share(order), job.preprocessing, varied)
+    history = learner.fit(
+        team.distributed(learning),
+        epochs=epoch + 1,
+        initial_epoch=epoch,
+        callbacks=[stop_at_nan(order, training.images)],
+        shuffle=False,  # the batches are shuffled already, and Keras warns otherwise
+        verbose=0 if team.rank else 1 if sys.stderr.isatty() else 2,
+    )
+    return float(history.history["loss"][-1])
+
+
+def _measured(
+    job: Job, learner: Any, measured: Any, validation: Part, kept: Checkpoints, curves: Sequence[dict[str, Any]]
+) -> dict[str, float]:
+    """The learner's figures; where they are the best so far, its weights are kept."""
+    if measured is not learner:
+        measured.set_weights(learner.get_weights())
+    figures = measure(job, measured, validation)
+    if all(figures[SCORE] > row[SCORE] for row in curves):
+        kept.save_best(measured.get_weights())
+    return figures
+
+
+def measure(job: Job, learner: Any, validation: Part) -> dict[str, float]:
+    """Loss and mean AUROC over the findings that the validation images tell apart.
+
+    Raises:
+        LabelsError: no finding has a known positive and a known negative there.
+    """
+    from models.losses import LABEL, WEIGHT, loss_of
+
+    order = np.array_split(np.arange(len(validation.images)), range(32, len(validation.images), 32))
+    asked = batches(validation.pictures, validation.targets, order, job.preprocessing)
+    logits = learner.predict(asked, verbose=0)
+    loss = loss_of(job.heads, job.settings.loss, 0.0)(validation.targets, logits)
+    areas = []
+    for column in range(logits.shape[1]):
+        known = validation.targets[:, column, WEIGHT] > 0
+        labels = validation.targets[known, column, LABEL].round()
+        areas.append(auroc(labels, logits[known, column].astype(np.float64), np.ones((1, len(labels))))[0])
+    if np.isnan(areas).all():
+        reason = "no finding has both a known positive and a known negative among the validation images."
+        raise LabelsError(task=job.settings.task, reason=reason)
+    return {"validation loss": float(np.mean(loss)), SCORE: float(np.nanmean(areas))}

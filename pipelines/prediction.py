@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -27,19 +28,37 @@ def predict_rows(bundle: Bundle, rows: pd.DataFrame, shards: Path) -> Iterator[t
 
 
 def prediction_table(bundle: Bundle, rows: pd.DataFrame, shards: Path) -> pd.DataFrame:
-    """The rows with `logit <finding>`, `score <finding>` and `probability <finding>` columns, in the rows' order."""
-    found = {}
-    for source, image, _, prediction in predict_rows(bundle, rows, shards):
-        kinds = {"logit": prediction.logits, "score": prediction.scores, "probability": prediction.probabilities}
-        found[source, image] = {
-            f"{kind} {finding}": value
-            for kind, values in kinds.items()
-            for finding, value in zip(bundle.task.findings, values, strict=True)
-        }
+    """The rows, in their order, with what the bundle says.
+
+    Returns:
+        For each finding the columns `logit <finding>`, `score <finding>` and `probability <finding>`, floats, and
+        `present <finding>` and `uncertain <finding>`, bools; and `gate chest_radiograph`, `gate in_distribution`.
+    """
+    findings = bundle.manifest.findings
+    found = {
+        (source, image): _columns(findings, prediction)
+        for source, image, _, prediction in predict_rows(bundle, rows, shards)
+    }
     columns = pd.DataFrame([found[key] for key in zip(rows["source"], rows["image"], strict=True)], index=rows.index)
     return pd.concat([rows, columns], axis=1)
 
 
+def _columns(findings: tuple[str, ...], prediction: Prediction) -> dict[str, Any]:
+    kinds = {
+        "logit": prediction.logits,
+        "score": prediction.scores,
+        "probability": prediction.probabilities,
+        "present": prediction.present,
+        "uncertain": prediction.uncertain,
+    }
+    of_findings = {
+        name: value
+        for kind, values in kinds.items()
+        for name, value in zip(columns_of(kind, findings), values, strict=True)
+    }
+    return of_findings | {f"gate {name}": value for name, value in prediction.gates._asdict().items()}
+
+
 def columns_of(kind: str, findings: tuple[str, ...]) -> list[str]:
-    """Names of the columns of a kind: logit, score or probability."""
+    """Names of the columns of a kind: logit, score, probability, present or uncertain."""
     return [f"{kind} {finding}" for finding in findings]

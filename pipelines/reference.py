@@ -16,7 +16,7 @@ def reference(bundle: Bundle, table: Path, shards: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "source": source,
-            **{f"score {name}": score for name, score in zip(bundle.task.findings, prediction.scores, strict=True)},
+            **{f"score {name}": score for name, score in zip(bundle.manifest.findings, prediction.scores, strict=True)},
             **{f"appearance {name}": value for name, value in appearance(radiograph).items()},
             "embedding": prediction.embedding.astype("float32"),
         }

@@ -2,6 +2,7 @@
 
 settings    the environment as one frozen object
 schemas     what is answered
+answering   from a prediction to an answer: what is refused, where the model holds back, and why
 errors      platform error -> HTTP status and problem details
 problems    every kind of failure -> a problem response, counted and logged
 logs        the service's log

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from models.bundle import CARD
+from models.bundle import CARD, Manifest, read_manifest
 from models.errors import SettingsError
-from models.findings import find_task
 from models.registry import ModelVersion, Registry
 from serving.api import Api
 from serving.predictor import ServedModel, predictor
@@ -35,18 +34,21 @@ def application(settings: Settings) -> Any:
         bundle = registry.download(version)
         served = ServedModel(ModelName(name=name, version=version.version, digest=version.digest), alias, bundle)
         predictors[name] = predictor(served, settings)
-        descriptions.append(_description(version, (bundle / CARD).read_text(encoding="utf-8")))
+        manifest, _ = read_manifest(bundle, version.digest)
+        descriptions.append(_description(version, manifest, (bundle / CARD).read_text(encoding="utf-8")))
     front_door: Any = Api  # which Serve's decorators have made a deployment
     return front_door.bind(predictors, descriptions, settings)
 
 
-def _description(version: ModelVersion, card: str) -> ModelDescription:
+def _description(version: ModelVersion, manifest: Manifest, card: str) -> ModelDescription:
     return ModelDescription(
         name=version.name,
         version=version.version,
         aliases=list(version.aliases),
         digest=version.digest,
-        findings=list(find_task(version.name).findings),
+        findings=list(manifest.findings),
+        age_group=manifest.age_group,
+        confounded=list(manifest.confounded),
         metrics=dict(version.metrics),
         card=card,
     )

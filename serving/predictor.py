@@ -17,7 +17,8 @@ from models.radiograph import RadiographTags
 from models.reading import ReadingLimits, read_radiograph
 from monitoring.backends import RayRecorder
 from monitoring.metrics import FINDING_SCORE, MODEL_INFO, PREDICTION_SECONDS, PREDICTIONS
-from serving.schemas import ModelName, PredictionResponse, prediction_response
+from serving.answering import prediction_response
+from serving.schemas import ModelName, PredictionResponse
 from serving.settings import Settings
 
 
@@ -80,14 +81,15 @@ class Predictor:
         """
         try:
             tags, model_input = await asyncio.get_running_loop().run_in_executor(self._readers, self._read, data)
+            prediction = await self._score(_Waiting(model_input, perf_counter()))
+            answer = prediction_response(self._bundle, self._model, prediction, tags)
         except RadiographError as error:
             self._count(channel, "rejected")
             return error
-        prediction = await self._score(_Waiting(model_input, perf_counter()))
-        for finding, score in zip(self._bundle.task.findings, prediction.scores, strict=True):
-            self._recorder.observe(FINDING_SCORE, float(score), model=self._model.name, finding=finding)
+        for one in answer.findings:
+            self._recorder.observe(FINDING_SCORE, one.score, model=self._model.name, finding=one.finding)
         self._count(channel, "answered")
-        return prediction_response(self._bundle, self._model, prediction, tags)
+        return answer
 
     async def ready(self) -> None:
         """Returns once the replica has its bundle."""

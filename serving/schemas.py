@@ -1,17 +1,10 @@
 """What is answered over HTTP and by `thorax predict --json`."""
 
-from collections.abc import Sequence
 from typing import Literal
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from models.bundle import Bundle, Prediction
-from models.card import DRAWN_NOTICE, NOTICE
-from models.radiograph import RadiographTags
-
-AgeGroup = Literal["child", "adult", "unknown"]
-_ADULT_YEARS = 18
+from models.gates import AgeGroup
 
 
 class _Answer(BaseModel):
@@ -27,28 +20,40 @@ class ModelName(_Answer):
 
 
 class FindingAnswer(_Answer):
-    """One finding: raw score, calibrated probability, and whether the score reaches the operating point."""
+    """One finding.
+
+    Attributes:
+        finding: its name.
+        score: in [0, 1], as the network gives it.
+        probability: in [0, 1], calibrated.
+        operating_point: the score from which on the finding is called present.
+        present: whether the score reaches it.
+        uncertain: whether the finding can be called neither present nor absent at the model's stated risk.
+        confounded: whether how or where an image was made tells nearly as much about the finding as the model does.
+    """
 
     finding: str
     score: float
     probability: float
     operating_point: float
     present: bool
+    uncertain: bool
+    confounded: bool
 
 
 class Decision(_Answer):
-    """Whether the model holds back, and why."""
+    """Whether the model holds back; why, and what else to mind, in sentences."""
 
     abstain: bool
     reasons: list[str]
 
 
 class Gates(_Answer):
-    """Checks of the input; null where this release has no such check."""
+    """Checks of the input; both numbers, in [0, 1], are those of `models.gates.GateValues`."""
 
-    chest_radiograph: float | None = None
-    in_distribution: float | None = None
-    age_group: AgeGroup
+    chest_radiograph: float
+    in_distribution: float
+    age_group: Literal["child", "adult", "unknown"]
 
 
 class Provenance(_Answer):
@@ -74,13 +79,15 @@ class PredictionResponse(_Answer):
 
 
 class ModelDescription(_Answer):
-    """A model that serves."""
+    """A model that serves: what it answers, for whom, and how well."""
 
     name: str
     version: str
     aliases: list[str]
     digest: str
     findings: list[str]
+    age_group: AgeGroup
+    confounded: list[str]
     metrics: dict[str, float]
     card: str
 
@@ -93,45 +100,3 @@ class Problem(_Answer):
     status: int
     detail: str
     code: str
-
-
-def prediction_response(
-    bundle: Bundle, model: ModelName, prediction: Prediction, tags: RadiographTags
-) -> PredictionResponse:
-    """The answer of a bundle, served as `model`, about a radiograph with these tags."""
-    manifest, training = bundle.manifest, bundle.manifest.training
-    return PredictionResponse(
-        id=str(uuid4()),
-        model=model,
-        findings=_findings(manifest.findings, manifest.operating_points, prediction),
-        decision=Decision(abstain=training.drawn, reasons=[DRAWN_NOTICE] if training.drawn else []),
-        gates=Gates(age_group=_age_group(tags.age_years)),
-        provenance=Provenance(
-            commit=training.commit,
-            data=training.data,
-            engine=bundle.engine_name,
-            preprocessing=manifest.preprocessing.digest(),
-            sources=list(training.sources),
-        ),
-        notice=f"{NOTICE} {DRAWN_NOTICE}" if training.drawn else NOTICE,
-    )
-
-
-def _findings(names: Sequence[str], operating_points: Sequence[float], prediction: Prediction) -> list[FindingAnswer]:
-    rows = zip(names, prediction.scores, prediction.probabilities, operating_points, prediction.present, strict=True)
-    return [
-        FindingAnswer(
-            finding=name,
-            score=float(score),
-            probability=float(probability),
-            operating_point=point,
-            present=bool(present),
-        )
-        for name, score, probability, point, present in rows
-    ]
-
-
-def _age_group(age_years: float | None) -> AgeGroup:
-    if age_years is None:
-        return "unknown"
-    return "child" if age_years < _ADULT_YEARS else "adult"

@@ -40,7 +40,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     metrics_port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    models: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)] = ("pneumonia@production",)
+    models: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)] = (
+        "thoracic@production",
+        "pneumonia@production",
+    )
     registry_uri: str = ""
     registry_folder: Path = Path("data/registry")
     engine: str = "openvino"

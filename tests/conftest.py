@@ -1,6 +1,7 @@
-"""What several rooms' tests stand on: a small real bundle, registry and service, and the real DICOM files."""
+"""What several rooms' tests stand on: small real bundles, registry and service, and the real DICOM files."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,10 +16,14 @@ import numpy as np
 import pytest
 
 from models.backbones import find_backbone
-from models.bundle import Bundle, Manifest, Training, load_bundle
+from models.bundle import GATES, Bundle, Manifest, Terms, Training, load_bundle
 from models.bundle_writing import export_network, write_bundle
-from models.calibration import Calibration
-from models.findings import find_task
+from models.calibration import Calibration, HeadCalibration, Temperature
+from models.conformal import Conformal
+from models.findings import Head, TaskKind
+from models.gates import Gates, fit_gates
+from models.radiograph import Radiograph
+from models.reading import read_radiograph_file
 from models.registry import PRODUCTION, ModelVersion, Registry
 
 pytest_plugins = ["tests.remotes"]
@@ -27,6 +32,9 @@ pytest_plugins = ["tests.remotes"]
 MAY_SKIP_IN_CI = {"publishers' radiographs are not on this machine"}
 _START_SECONDS = 180
 PUBLISHERS = Path(__file__).parents[2] / "shared" / "data"
+CARD = "# Model card\n\nA network of random weights. Research use. Not for diagnosis.\n"
+FEATURES = 128
+"""Of an embedding of the baseline network."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,13 +58,21 @@ def publishers() -> Path:
 
 @pytest.fixture(scope="session")
 def manifest() -> Manifest:
-    task = find_task("pneumonia")
+    three = Head(
+        name="pneumonia",
+        kind=TaskKind.MULTICLASS,
+        findings=("Normal", "Bacterial Pneumonia", "Viral Pneumonia"),
+    )
     return Manifest(
-        task=task.name,
-        findings=task.findings,
+        name="pneumonia",
+        task="pneumonia",
+        heads=(three,),
         preprocessing=find_backbone("baseline_cnn").preprocessing,
         operating_points=(0.2, 0.3, 0.4),
-        calibration=Calibration(kind=task.kind, temperatures=(1.5,)),
+        calibration=Calibration(parts=(HeadCalibration(kind=three.kind, curves=(Temperature(temperature=1.5),) * 3),)),
+        conformal=Conformal(risk=0.1, absent_below=(0.25, 0.25, 0.25)),
+        age_group="any",
+        terms=Terms(shareable=True, by_source={"synthetic": "allowed"}),
         training=Training(
             backbone="baseline_cnn",
             sources=("synthetic",),
@@ -64,29 +80,31 @@ def manifest() -> Manifest:
             images=0,
             commit="0" * 40,
             data="sha256:" + "0" * 64,
-            parameters={"seed": 1},
+            parameters={"seed": 1, "augment": {"zoom": 0.1}, "heads": []},
             versions={"keras": "3"},
         ),
     )
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The baseline network with random weights, as training would export it."""
+def exported(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest) -> Path:
+    """The baseline network with random weights, as training would export it, and gates that are open to all."""
     import keras
 
     from models.heads import build_network
 
     keras.utils.set_random_seed(7)
     folder = tmp_path_factory.mktemp("exported")
-    export_network(build_network(find_backbone("baseline_cnn"), find_task("pneumonia")), folder)
+    network = build_network(find_backbone("baseline_cnn"), manifest.heads, manifest.preprocessing)
+    export_network(network.answerer, folder)
+    Gates.open_to_all(FEATURES).save(folder / GATES)
     return folder
 
 
 @pytest.fixture(scope="session")
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory, exported: Path, manifest: Manifest) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / "pneumonia"
-    write_bundle(folder, exported, manifest)
+    write_bundle(folder, exported, manifest, CARD)
     return folder
 
 
@@ -103,9 +121,43 @@ def registry_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def production(registry_folder: Path, bundle_folder: Path) -> ModelVersion:
     """The small bundle, registered and promoted in a registry of its own."""
+    return _promoted(registry_folder, bundle_folder, {"test/overall/accuracy/value": 0.5})
+
+
+def _promoted(registry_folder: Path, bundle: Path, metrics: dict[str, float]) -> ModelVersion:
     registry = Registry(f"sqlite:///{registry_folder / 'mlflow.db'}", registry_folder)
-    version = registry.register(bundle_folder, {"test/overall/accuracy/value": 0.5})
+    version = registry.register(bundle, metrics)
     return registry.set_alias(version.name, PRODUCTION, version.version)
+
+
+@pytest.fixture(scope="session")
+def paediatric_folder(
+    tmp_path_factory: pytest.TempPathFactory, exported: Path, manifest: Manifest, bundle: Bundle, chest_dicom: Path
+) -> Path:
+    """The same network in a bundle that answers about children only, and can tell the real chest from noise."""
+    rng = np.random.default_rng(3)
+    chest, noise = read_radiograph_file(chest_dicom), Radiograph(rng.integers(0, 256, (200, 180), np.uint8))
+    chests, decoys, validation = (
+        one.embedding + rng.normal(0, 0.01, (60, FEATURES)) for one in bundle.predict([chest, noise, chest])
+    )
+    folder = tmp_path_factory.mktemp("paediatric")
+    network = shutil.copytree(exported, folder / "exported")
+    fit_gates(chests, decoys, validation, seed=1).save(network / GATES)
+    training = manifest.training.model_copy(update={"drawn": False, "sources": ("kermany",)})
+    of_children = {
+        "name": "paediatric",
+        "age_group": "child",
+        "confounded": ("Viral Pneumonia",),
+        "training": training,
+    }
+    write_bundle(folder / "paediatric", network, manifest.model_copy(update=of_children), CARD)
+    return folder / "paediatric"
+
+
+@pytest.fixture(scope="session")
+def paediatric(registry_folder: Path, paediatric_folder: Path) -> ModelVersion:
+    """The bundle for children, promoted in the registry of `production`."""
+    return _promoted(registry_folder, paediatric_folder, {})
 
 
 @pytest.fixture(scope="session")
@@ -172,11 +224,16 @@ def running_service(folder: Path, **settings: object) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def service(
-    production: ModelVersion, registry_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    production: ModelVersion,
+    paediatric: ModelVersion,
+    registry_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
-    """One real service for all tests of its door and its metrics: Ray, HAProxy, FastAPI and the small bundle."""
+    """One real service for all tests of its door and its metrics: Ray, HAProxy, FastAPI and both small bundles."""
     folder = tmp_path_factory.mktemp("service")
-    with running_service(folder, registry_folder=registry_folder, max_upload_bytes=16 * 2**20) as running:
+    models = f"{production.name}@{PRODUCTION},{paediatric.name}@{PRODUCTION}"
+    settings = {"models": models, "registry_folder": registry_folder, "max_upload_bytes": 16 * 2**20}
+    with running_service(folder, **settings) as running:
         yield running
 
 

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from models.backbones.backbone import Backbone
+from models.backbones.backbone import Backbone, pooled
 from models.preprocessing import Preprocessor
 
 
 def _build(image_shape: tuple[int, int, int]) -> Any:
     """(n, H, W, 3), the byte value b as (b - 127) / 128 -> (n, 1280)."""
-    import keras
     import keras_cv
 
     # Explicit arguments of the B0 table: keras-cv's presets download when they are built.
@@ -24,8 +23,7 @@ def _build(image_shape: tuple[int, int, int]) -> Any:
         stackwise_strides=[1, 2, 2, 2, 1, 2, 1],
         input_shape=image_shape,
     )
-    embedding = keras.layers.GlobalAveragePooling2D(name="embedding")(network.output)
-    return keras.Model(network.input, embedding, name="efficientnet_lite0")
+    return pooled(network, "efficientnet_lite0")
 
 
 EFFICIENTNET_LITE0 = Backbone(

@@ -1,8 +1,8 @@
 """The card of a data source: whose it is, and what may be done with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,6 +54,7 @@ class Card(_Part):
         title, home, licence, citation, terms: of the publisher.
         weights: trained on it.
         limits: what the source cannot show.
+        age_group: whom its images show; "any" unless the publisher says that it is children or adults only.
         checksums: `md5:...` or `sha256:...` by the name of a file as published.
         table: path of the user's own table, with `columns`.
         classes: findings (1 or 0) by the name of a folder, where a folder is a class.
@@ -66,6 +67,7 @@ class Card(_Part):
     terms: Text
     weights: Weights
     limits: Text
+    age_group: Literal["child", "adult", "any"] = "any"
     checksums: Mapping[str, Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]] = {}
     table: Text | None = None
     columns: Columns | None = None
@@ -87,3 +89,12 @@ def load_card(path: Path) -> Card:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(where=path, reason=f"{wrong}; see pipelines/sources/card.py") from error
+
+
+def load_cards(folder: Path, sources: Iterable[str]) -> dict[str, Card]:
+    """The card of each source in `data/sources/`.
+
+    Raises:
+        SettingsError: as for `load_card`.
+    """
+    return {source: load_card(folder / f"{source}.yaml") for source in sources}

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import typer
@@ -17,19 +18,31 @@ CHEST = "RG1_UNCR.dcm"
 
 
 def demo(once: bool) -> None:
-    """Starts the service, sends it the radiograph, prints the answer, and serves on unless `once`."""
+    """Starts the service, asks each model about the radiograph, prints the answers, and serves on unless `once`."""
     from serving.service import running
 
     settings = load_settings()
     chest = _chest()
     with running(settings) as address:
-        answer = httpx.post(f"{address}/v1/predictions", content=chest.read_bytes(), timeout=60)
-        typer.echo(f"\nPOST {address}/v1/predictions  {chest.name}  ->  {answer.status_code}")
-        typer.echo(json.dumps(answer.raise_for_status().json(), indent=2))
+        for model in settings.models:
+            route = f"{address}/v1/predictions?model={model.partition('@')[0]}"
+            answer = httpx.post(route, content=chest.read_bytes(), timeout=60)
+            typer.echo(f"\nPOST {route}  {chest.name}  ->  {answer.status_code}\n{compact(answer.json())}\n")
+            if answer.is_server_error:  # a refusal of the picture is an answer, too
+                answer.raise_for_status()
         announce(settings, address)
         if not once:
             typer.echo("Ctrl-C stops it.")
             signal.pause()
+
+
+def compact(answer: dict[str, Any]) -> str:
+    """The answer as JSON, with a line a member and a line an entry of a list."""
+    lines = []
+    for name, value in answer.items():
+        entries = ",\n".join(f"    {json.dumps(entry)}" for entry in value) if isinstance(value, list) else ""
+        lines.append(f"  {json.dumps(name)}: " + (f"[\n{entries}\n  ]" if entries else json.dumps(value)))
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def _chest() -> Path:

@@ -8,11 +8,13 @@ import typer
 from pydantic import BaseModel
 
 from models.bundle import Bundle, load_bundle
+from models.card import NOTICE
 from models.errors import RadiographError, UnreadableFileError
 from models.reading import ReadingLimits, read_radiograph
 from models.registry import PRODUCTION, Registry
+from serving.answering import prediction_response
 from serving.errors import problem_of
-from serving.schemas import ModelName, PredictionResponse, prediction_response
+from serving.schemas import FindingAnswer, ModelName, PredictionResponse
 from serving.settings import Settings, load_settings
 
 EXAMPLE = "Example: thorax predict chest.dcm --model pneumonia@production --json"
@@ -45,7 +47,7 @@ def predict(
 def _load(settings: Settings, model: str) -> tuple[Bundle, ModelName]:
     if Path(model).is_dir():
         bundle = load_bundle(Path(model), None, settings.engine, settings.engine_threads)
-        return bundle, ModelName(name=bundle.task.name, version="unregistered", digest=bundle.digest)
+        return bundle, ModelName(name=bundle.manifest.name, version="unregistered", digest=bundle.digest)
     name, _, alias = model.partition("@")
     registry = Registry(settings.registry_address, settings.registry_folder)
     version = registry.resolve(name, alias or PRODUCTION)
@@ -66,7 +68,11 @@ def _line(file: Path, answer: BaseModel) -> str:
 
 
 def _sentence(file: Path, answer: PredictionResponse) -> str:
-    findings = ", ".join(
-        f"{one.finding} {one.score:.3f}{' (present)' if one.present else ''}" for one in answer.findings
-    )
-    return f"{file}: {findings}. {answer.notice}"
+    findings = ", ".join(_words(one) for one in answer.findings) or "no findings"
+    abstains = ["The model abstains."] if answer.decision.abstain else []
+    return " ".join([f"{file}: {findings}.", *abstains, *answer.decision.reasons, NOTICE])
+
+
+def _words(one: FindingAnswer) -> str:
+    said = [word for word in ("present", "uncertain") if getattr(one, word)]
+    return f"{one.finding} {one.score:.3f}" + (f" ({', '.join(said)})" if said else "")

@@ -22,13 +22,14 @@ from models.backbones import BACKBONES
 from models.bundle import GRAPH
 from models.bundle_writing import export_network
 from models.engine import ENGINES, load_engine
-from models.findings import find_task
-from tests.bench import preparing
+from models.findings import Head, find_task
+from tests.bench import preparing, training
 
 ROUNDS, CALLS, WARM_UP = 7, 20, 3
 REST_SECONDS = 0.3
 COUNTS = (5_000, 100_000)
 SEARCHED = (10_000, 100_000)
+TIMED = ("baseline_cnn", "efficientnet_lite0")
 RESULTS = Path("bench/results.json")
 
 
@@ -40,7 +41,9 @@ def exported(backbone: str) -> Iterator[tuple[Any, Path]]:
     from models.heads import build_network
 
     keras.utils.set_random_seed(1)
-    network = build_network(BACKBONES[backbone], find_task("pneumonia"))
+    task, found = find_task("pneumonia"), BACKBONES[backbone]
+    heads = (Head(name=task.name, kind=task.kind, findings=task.findings),)
+    network = build_network(found, heads, found.preprocessing).answerer
     with tempfile.TemporaryDirectory() as folder:
         export_network(network, Path(folder))
         yield network, Path(folder) / GRAPH
@@ -80,6 +83,12 @@ def one_image(backbone: str) -> dict[str, float]:
         )
 
 
+def fed() -> dict[str, dict[str, float]]:
+    """What reading and varying images costs a training step."""
+    models = ("baseline", "pneumonia")
+    return {"training, times the rate with batches in memory": {name: training.fed_rate(name) for name in models}}
+
+
 def data() -> dict[str, dict[str, float]]:
     """What the stages before training cost: `prepare` and the search for copies."""
     return {
@@ -92,15 +101,15 @@ def data() -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    results = {"cores": os.cpu_count(), "one_image_milliseconds": {name: one_image(name) for name in BACKBONES}}
-    measured = data()
+    results = {"cores": os.cpu_count(), "one_image_milliseconds": {name: one_image(name) for name in TIMED}}
+    measured = fed() | data()
     results |= measured
     table = Table("network", "run by", "ms an image", "times keras.predict", title="One image at a time")
     for backbone, times in results["one_image_milliseconds"].items():
         for name, time in times.items():
             table.add_row(backbone, name, f"{time:.2f}", f"{times['keras.predict'] / time:.1f}")
     Console().print(table)
-    costs = Table("what", "of", "figure", title="Data")
+    costs = Table("what", "of", "figure", title="Training and data")
     for what, figures in measured.items():
         for of, figure in figures.items():
             costs.add_row(what, of, f"{figure:.2f}")

@@ -21,20 +21,24 @@ def flip_a_bit(path):
 def assert_same(predictions, others, tolerance):
     assert len(predictions) == len(others)
     for prediction, other in zip(predictions, others, strict=True):
-        for name in ("logits", "scores", "probabilities", "embedding"):
+        for name in ("logits", "scores", "probabilities", "embedding", "maps", "gates"):
             np.testing.assert_allclose(getattr(prediction, name), getattr(other, name), atol=tolerance)
         assert prediction.present.tolist() == other.present.tolist()
+        assert prediction.uncertain.tolist() == other.uncertain.tolist()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_loaded_bundle_scores_as_the_network_did(engine, small_bundle, small_network, radiographs):
     bundle = load_bundle(small_bundle, engine=engine)
     expected = small_network(np.stack([bundle.preprocess(one) for one in radiographs]), training=False)
-    logits, scores, embedding = (np.asarray(expected[name]) for name in ("logits", "scores", "embedding"))
+    names = ("logits", "scores", "embedding", "maps")
+    logits, scores, embedding, maps = (np.asarray(expected[name]) for name in names)
     for index, prediction in enumerate(bundle.predict(radiographs)):
         np.testing.assert_allclose(prediction.logits, logits[index], atol=1e-4)
         np.testing.assert_allclose(prediction.scores, scores[index], atol=1e-4)
         np.testing.assert_allclose(prediction.embedding, embedding[index], atol=1e-4)
+        np.testing.assert_allclose(prediction.maps, maps[index], atol=1e-4)
+        assert prediction.gates == (1.0, 1.0)
         # the bundle's one temperature is 1.5, its operating points are 0.2, 0.3 and 0.4
         np.testing.assert_allclose(prediction.probabilities, softmax(logits[index] / 1.5), atol=1e-4)
         assert prediction.present.tolist() == (scores[index] >= [0.2, 0.3, 0.4]).tolist()
@@ -128,19 +132,21 @@ def test_a_malformed_manifest_is_a_format_error(text, small_bundle):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema_version": 2}, "its schema is 2, this release knows 1"),
-        ({"schema_version": None}, "its schema is None, this release knows 1"),
+        ({"schema_version": 3}, "its schema is 3, this release knows 2"),
+        ({"schema_version": 1}, "its schema is 1, this release knows 2"),
+        ({"schema_version": None}, "its schema is None, this release knows 2"),
         ({"colour": "blue"}, "colour: Extra inputs are not permitted"),
         ({"task": "brain"}, "Unknown task 'brain'"),
-        ({"findings": ["Viral Pneumonia", "Bacterial Pneumonia", "Normal"]}, "findings of task pneumonia are"),
-        ({"operating_points": [0.5, 0.5]}, "one operating point a finding is needed"),
+        ({"heads": [{"name": "a", "kind": "multilabel", "findings": ["Hernia"]}]}, "findings of task pneumonia are"),
+        ({"heads": [{"name": "a", "kind": "multilabel", "findings": ["Hiccups"]}]}, "'Hiccups' is not a finding"),
+        ({"heads": [{"name": "a", "kind": "multilabel", "findings": []}]}, r"heads\.0\.findings"),
+        ({"operating_points": [0.5, 0.5]}, "expected 3 thresholds, one a finding, not 2"),
+        ({"conformal": {"risk": 0.1, "absent_below": [0.1]}}, "expected 3 thresholds, one a finding, not 1"),
+        ({"age_group": "old"}, "age_group"),
+        ({"terms": None}, "terms"),
         ({"preprocessing": {"height_px": -20, "width_px": 20}}, r"preprocessing\.height_px"),
         ({"calibration": None}, "calibration"),
-        (
-            {"calibration": {"kind": "multiclass", "temperatures": [1, 1, 1]}},
-            r"a multiclass task needs 1 temperature\(s\)",
-        ),
-        ({"calibration": {"kind": "multilabel", "temperatures": [1]}}, r"a multiclass task needs 1 temperature\(s\)"),
+        ({"calibration": {"parts": []}}, "calibration"),
         ({"training": {}}, r"training\.backbone: Field required"),
         ({"files": {}}, r"lists \[\], not "),
         ({"files": {"../model.onnx": "0" * 64}}, r"lists \['\.\./model\.onnx'\]"),

@@ -21,7 +21,7 @@ def classes():
     tensors = imagenet_tensors()
 
     def most_likely(photographs):
-        embeddings = np.asarray(network((photographs.astype(np.float32) - 127) / 128, training=False))
+        embeddings = np.asarray(network((photographs.astype(np.float32) - 127) / 128, training=False)["embedding"])
         return (embeddings @ tensors["_fc.weight"].T + tensors["_fc.bias"]).argmax(axis=1)
 
     return most_likely

@@ -1,6 +1,7 @@
 """The registry on MLflow itself, a SQLite file and a real server: what goes in comes out, verified, or not at all."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from models.errors import (
     RegistryUnreachableError,
 )
 from models.registry import Registry
-from tests.conftest import free_port
+from tests.conftest import CARD, free_port
 
 METRICS = {"test/overall/accuracy/value": 0.75, "test/Viral Pneumonia/auroc/low": 0.5}
 
@@ -85,10 +86,13 @@ def elsewhere(place, tmp_path):
 def new_bundle(tmp_path, small_exported, small_manifest, request):
     """A bundle that no other test registers, told apart by its commit."""
     commit = hashlib.sha1(request.node.name.encode(), usedforsecurity=False).hexdigest()
-    training = small_manifest.training.model_copy(update={"commit": commit})
     folder = tmp_path / "new_bundle"
-    write_bundle(folder, small_exported, small_manifest.model_copy(update={"training": training}))
+    write_bundle(folder, small_exported, with_training(small_manifest, commit=commit), CARD)
     return folder
+
+
+def with_training(manifest, **changes):
+    return manifest.model_copy(update={"training": manifest.training.model_copy(update=changes)})
 
 
 def stored_file(place, digest, name):
@@ -112,14 +116,62 @@ def test_a_registered_bundle_is_described_as_it_is(registry, new_bundle):
     assert version.aliases == ()
     assert version.metrics == METRICS
     assert registry.resolve("pneumonia", version.version) == version
-    assert registry.names() == ["pneumonia"]
+    assert "pneumonia" in registry.names()
+
+
+def test_a_bundle_is_registered_under_the_name_of_its_model_not_of_its_task(
+    registry, tmp_path, small_exported, small_manifest
+):
+    write_bundle(tmp_path / "other", small_exported, small_manifest.model_copy(update={"name": "baseline"}), CARD)
+    before = registry.versions("pneumonia")
+    version = registry.register(tmp_path / "other", METRICS)
+    assert (version.name, version.version) == ("baseline", "1")
+    assert "baseline" in registry.names()
+    assert registry.versions("pneumonia") == before
+
+
+def test_settings_of_the_training_are_parameters_by_their_dotted_keys(
+    registry, place, tmp_path, small_exported, small_manifest
+):
+    from mlflow import MlflowClient
+
+    heads = [{"name": "chest", "findings": ["Effusion", "Mass"], "sources": []}]
+    settings = {
+        "backbone": "baseline_cnn",
+        "mirror_mean": False,
+        "augment": {"zoom": 0.1, "mix": "none"},
+        "heads": heads,
+        "nothing": [],
+        "long": ["x" * 40] * 200,
+        "many": {f"n{number}": number for number in range(120)},
+    }
+    manifest = with_training(small_manifest, parameters=settings).model_copy(update={"name": "nested"})
+    write_bundle(tmp_path / "nested", small_exported, manifest, CARD)
+    version = registry.register(tmp_path / "nested", METRICS)
+    client = MlflowClient(tracking_uri=place[0], registry_uri=place[0])
+    recorded = client.get_run(client.get_model_version("nested", version.version).run_id).data.params
+    assert recorded.pop("long") == ('["' + ("x" * 40 + '", "') * 200)[:6000]
+    assert json.loads(recorded.pop("heads")) == heads
+    assert recorded == {
+        "backbone": "baseline_cnn",
+        "mirror_mean": "false",
+        "augment.zoom": "0.1",
+        "augment.mix": "none",
+        "nothing": "[]",
+        **{f"many.n{number}": str(number) for number in range(120)},
+    }
+
+
+def test_more_figures_than_mlflow_takes_at_once_are_all_kept(registry, new_bundle):
+    figures = {f"test/overall/findings/{number}": number / 8 for number in range(1500)}
+    assert registry.register(new_bundle, figures).metrics == figures
 
 
 def test_the_same_bundle_is_the_same_version_and_another_is_the_next(registry, new_bundle, small_exported):
     first = registry.register(new_bundle, METRICS)
     assert registry.register(new_bundle, {"other": 1.0}) == first
     manifest = load_bundle(new_bundle).manifest.model_copy(update={"operating_points": (0.1, 0.1, 0.1), "files": {}})
-    write_bundle(new_bundle, small_exported, manifest)
+    write_bundle(new_bundle, small_exported, manifest, CARD)
     second = registry.register(new_bundle, METRICS)
     assert int(second.version) == int(first.version) + 1
     assert registry.versions("pneumonia")[:2] == [second, first]
@@ -159,7 +211,7 @@ def test_a_kept_bundle_needs_no_registry_but_is_verified_each_time(registry, els
         unreachable.download(version)
 
 
-@pytest.mark.parametrize("name", ["model.keras", "model.onnx", "MODEL_CARD.md"])
+@pytest.mark.parametrize("name", ["model.keras", "model.onnx", "gates.npz", "MODEL_CARD.md"])
 def test_a_tampered_file_is_found_and_not_kept(name, registry, elsewhere, new_bundle, place, tmp_path):
     version = registry.register(new_bundle, METRICS)
     flip_first_bit(stored_file(place, version.digest, name))

@@ -15,6 +15,7 @@ from models.scoring import (
     finding_metrics,
     multiclass_metrics,
     operating_point,
+    reliability,
 )
 
 NAN = float("nan")
@@ -65,13 +66,91 @@ def test_auroc_without_negatives_is_undefined():
     assert np.isnan(auroc(np.ones(3), np.array([0.1, 0.2, 0.3]), np.ones((1, 3)))).all()
 
 
-def test_ece_is_the_mean_gap_of_15_bins():
-    # bins of 1/15: two at 0.9 share one, |1 + 0 - 1.8| = 0.8; 0.1 has |1 - 0.1| = 0.9; 0.95 and 1 share the last,
-    # |2 - 1.95| = 0.05
-    labels, probabilities = np.array([1.0, 0, 1, 1, 1]), np.array([0.9, 0.9, 0.1, 0.95, 1.0])
-    assert ece(labels, probabilities, np.ones((1, 5))) == pytest.approx([(0.8 + 0.9 + 0.05) / 5])
-    # the second image counted three times: |1 + 0 - 3.6| = 2.6
-    assert ece(labels, probabilities, np.array([[1.0, 3, 1, 1, 1]])) == pytest.approx([(2.6 + 0.9 + 0.05) / 7])
+# Two bins of ten: 5 present at 0.1, 8 present at 0.8.
+BINNED = np.repeat([1.0, 0, 1, 0], [5, 5, 8, 2])
+STATED = np.repeat([0.1, 0.8], 10)
+
+
+def test_ece_leaves_an_images_product_with_itself_out_of_the_squared_gap():
+    # labels less probabilities: 5 of 0.9 and 5 of -0.1 add up to 4, their squares to 4.1; in the other bin to 0 and 1.6
+    low, high = (4**2 - 4.1) / (10 * 9), (0 - 1.6) / (10 * 9)
+    assert ece(BINNED, STATED, np.ones((1, 20))) == pytest.approx([np.sqrt((low + high) / 2)])
+    # the first image counted three times: 0.9 * 7 - 0.5 = 5.8, of 12 images whose products with themselves are 9 + 9
+    low = (5.8**2 - (0.81 * (9 + 4) + 0.01 * 5)) / (12**2 - 18)
+    weights = np.r_[3.0, np.ones(19)][np.newaxis]
+    assert ece(BINNED, STATED, weights) == pytest.approx([np.sqrt((12 * low + 10 * high) / 22)])
+
+
+def test_a_gap_no_larger_than_chance_makes_it_is_no_error():
+    assert ece(BINNED[10:], STATED[10:], np.ones((1, 10))) == [0.0]
+
+
+def test_a_single_image_has_no_ece():
+    # the second replicate consists of one image, drawn twice
+    assert np.isnan(ece(np.ones(1), np.ones(1), np.ones((1, 1)))).all()
+    assert np.isnan(ece(np.ones(2), np.ones(2), np.array([[1.0, 1], [2, 0]]))).tolist() == [False, True]
+
+
+def test_equal_probabilities_share_a_bin_in_whatever_order_images_stand():
+    labels, probabilities = np.r_[BINNED, np.ones(20)], np.repeat([0.2, 0.7, 0.9], [5, 30, 5])
+    shuffled = np.random.default_rng(1).permutation(40)
+    for of in (reliability, lambda *images: ece(*images, np.ones((1, 40)))):
+        np.testing.assert_allclose(of(labels, probabilities), of(labels[shuffled], probabilities[shuffled]))
+
+
+def samples(images, said, repeats=200):
+    """Labels drawn from probabilities, and what a model says of them."""
+    generator = np.random.default_rng(6)
+    for _ in range(repeats):
+        true = 1 / (1 + np.exp(-generator.normal(-1, 1.5, images)))
+        yield (generator.random(images) < true).astype(float), said(true)
+
+
+def plain_ece(labels, probabilities):
+    """Over 15 bins of equal width (Naeini et al. 2015)."""
+    bins = np.minimum((probabilities * 15).astype(int), 14)
+    return np.abs(np.bincount(bins, labels - probabilities, 15)).sum() / len(labels)
+
+
+def test_perfect_calibration_of_150_images_has_an_ece_near_zero_where_the_plain_one_has_not():
+    drawn = list(samples(150, lambda true: true))
+    found = np.array([ece(labels, said, np.ones((1, 150)))[0] for labels, said in drawn])
+    assert found.mean() < 0.035
+    assert np.median(found) < 0.01
+    assert np.mean([plain_ece(labels, said) for labels, said in drawn]) > 0.085
+
+
+@pytest.mark.parametrize("images", [150, 600])
+def test_the_ece_of_wrong_probabilities_is_their_distance_from_the_true_ones(images):
+    # everything said 0.15 too high; squares average to 0.15 squared, however few images
+    drawn = samples(images, lambda true: true + 0.15)
+    squares = [ece(labels, said, np.ones((1, images)))[0] ** 2 for labels, said in drawn]
+    assert np.sqrt(np.mean(squares)) == pytest.approx(0.15, abs=0.007)
+
+
+def test_the_replicates_of_a_bootstrap_lie_around_the_ece():
+    labels, said = next(samples(300, lambda true: true + 0.15))
+    weights = np.random.default_rng(2).multinomial(300, np.full(300, 1 / 300), size=1000).astype(float)
+    value = ece(labels, said, np.ones((1, 300)))[0]
+    assert np.sqrt(np.mean(ece(labels, said, weights) ** 2)) == pytest.approx(value, abs=0.005)
+
+
+def test_the_reliability_diagram_has_bins_of_equally_many_images():
+    probabilities = np.array([0.9, 0.1, 0.2, 0.8, 0.3, 0.5])
+    labels = np.array([1.0, 0, 0, 1, 1, 0])
+    assert reliability(labels, probabilities, bins=3) == [
+        (pytest.approx(0.15), 0.0, 2),
+        (pytest.approx(0.4), 0.5, 2),
+        (pytest.approx(0.85), 1.0, 2),
+    ]
+    # the four equal ones share a bin, and no bin is empty
+    tied = np.array([0.9, 0.1, 0.2, 0.2, 0.2, 0.2])
+    assert reliability(labels, tied, bins=6) == [
+        (pytest.approx(0.1), 0.0, 1),
+        (pytest.approx(0.2), 0.5, 4),
+        (pytest.approx(0.9), 1.0, 1),
+    ]
+    assert reliability(labels[:0], probabilities[:0]) == []
 
 
 def test_the_figures_of_a_finding_equal_scikit_learns():
@@ -83,8 +162,8 @@ def test_the_figures_of_a_finding_equal_scikit_learns():
         "sensitivity": pytest.approx([sklearn_metrics.recall_score(LABELS, called)]),
         "specificity": pytest.approx([sklearn_metrics.recall_score(LABELS, called, pos_label=0)]),
         "brier": pytest.approx([sklearn_metrics.brier_score_loss(LABELS, PROBABILITIES)]),
-        # each image alone in its bin: 0.2 + 0.7 + 0.4 + 0.7 + 0.5 + 0.2 + 0.9 + 0.05
-        "ece": pytest.approx([3.65 / 8]),
+        # one bin: the gaps add up to 0.75, their squares to 2.2825, which is more than 0.75 squared
+        "ece": [0.0],
     }
     assert (figures["sensitivity"], figures["specificity"]) == ([0.75], [0.25])
 

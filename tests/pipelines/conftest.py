@@ -29,7 +29,7 @@ from pipelines.split import split
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, dict[str, Any]] = {
     "draw": {"patients": 60, "height_px": 128},
-    "train": {"backbone": "baseline_cnn", "epochs": 3},
+    "models": {"baseline": {"epochs": 3}},
     "evaluate": {"replicates": 100},
 }
 
@@ -73,11 +73,17 @@ def write_params(folder: Path, **sections: Any) -> Path:
     """The committed params.yaml with small figures, and with other values where a test wants them."""
     document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for changes in (SMALL, sections):
-        for section, values in changes.items():
-            document[section] = document.get(section, {}) | values if isinstance(values, dict) else values
+        document = laid_over(document, changes)
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
+
+
+def laid_over(document: Any, changes: Any) -> Any:
+    """The document with changes, however deep they are."""
+    if not isinstance(document, dict) or not isinstance(changes, dict):
+        return changes
+    return document | {key: laid_over(document.get(key), value) for key, value in changes.items()}
 
 
 def start_stage(folder: Path, module: str, *words: str) -> subprocess.Popen[str]:

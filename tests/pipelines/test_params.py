@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from models.errors import SettingsError
+from models.errors import SettingsError, UnknownNameError
 from pipelines.params import load_params
 from pipelines.spread import EXECUTORS
 from tests.pipelines.conftest import ROOT, write_params
@@ -19,7 +19,12 @@ def reason(path):
 def test_the_committed_settings_load():
     params = load_params(ROOT / "params.yaml")
     assert params.sources == ["synthetic"]
-    assert params.tasks == ["pneumonia"]
+    assert params.tasks == ["pneumonia", "thoracic"]
+    assert {name: model.task for name, model in params.models.items()} == {
+        "baseline": "pneumonia",
+        "pneumonia": "pneumonia",
+        "thoracic": "thoracic",
+    }
     assert (params.prepare.executor, params.audit.executor, params.audit.official_leaks) == ("local", "local", "fail")
     assert (params.split.external, params.split.uncertain) == ([], "ignore")
 
@@ -47,7 +52,12 @@ def test_a_missing_key_is_named_without_its_neighbours(tmp_path):
         ("train", "epochs", "20", "train.epochs: Input should be a valid integer, received '20'"),
         ("train", "epochs", 2.5, "train.epochs: Input should be a valid integer, received 2.5"),
         ("train", "backbone", 3, "train.backbone: Input should be a valid string, received 3"),
-        ("train", "epochs", 0, "train.epochs: Input should be greater than 0, received 0"),
+        ("train", "epochs", -1, "train.epochs: Input should be greater than or equal to 0, received -1"),
+        ("train", "loss", "hinge", "train.loss: Input should be 'cross_entropy', 'focal' or 'asymmetric', "
+                                   "received 'hinge'"),
+        ("train", "averaging", 1.0, "train.averaging: Input should be less than 1, received 1.0"),
+        ("train", "augment", {"jpeg": 2}, "train.augment.jpeg: Input should be less than or equal to 1, received 2"),
+        ("train", "risk", 0, "train.risk: Input should be greater than 0, received 0"),
         ("train", "learning_rate", -0.1, "train.learning_rate: Input should be greater than 0, received -0.1"),
         ("train", "target_sensitivity", 1.1, "train.target_sensitivity: Input should be less than or equal to 1, "
                                              "received 1.1"),
@@ -76,12 +86,47 @@ def test_an_empty_list_is_refused(tmp_path, key):
 
 
 def test_every_mistake_is_said_at_once(tmp_path):
-    said = reason(write_params(tmp_path, train={"epoch": 3, "epochs": 0}, split={"test": 2}))
+    said = reason(write_params(tmp_path, train={"epoch": 3, "batch_size": 0}, split={"test": 2}))
     assert said.split("; ", 2) == [
         "split.test: Input should be less than 1, received 2",
-        "train.epochs: Input should be greater than 0, received 0",
+        "train.batch_size: Input should be greater than 0, received 0",
         "train.epoch is not a known key; see pipelines/params.py",
     ]
+
+
+def test_a_mistake_of_one_model_is_named_with_it(tmp_path):
+    assert reason(write_params(tmp_path, models={"thoracic": {"epoch": 3, "augment": {"blurr": 1}}})) == (
+        "models.thoracic.augment.blurr is not a known key; see pipelines/params.py; "
+        "models.thoracic.epoch is not a known key; see pipelines/params.py"
+    )
+
+
+def test_a_model_takes_over_what_it_does_not_say_otherwise(tmp_path):
+    path = write_params(tmp_path, train={"seed": 5, "augment": {"blur": 0.5}}, models={"thoracic": {"seed": 7}})
+    params = load_params(path)
+    assert (params.model("pneumonia").seed, params.model("thoracic").seed) == (5, 7)
+    assert (params.model("thoracic").augment.blur, params.model("baseline").augment.blur) == (0.5, 0.0)
+
+
+def test_a_model_that_is_not_there_is_refused_with_those_that_are(tmp_path):
+    with pytest.raises(UnknownNameError, match="Unknown model 'lungs'; known are: baseline, pneumonia, thoracic"):
+        load_params(write_params(tmp_path)).model("lungs")
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ({"thoracic": {"task": "heart"}}, "models.thoracic.task: heart is not among the tasks"),
+        ({"Bad name": {"task": "thoracic"}}, "models.Bad name"),
+        ({"thoracic": {"heads": [{"name": "a", "findings": []}]}}, "models.thoracic.heads.0.findings: List should"),
+        (
+            {"thoracic": {"epochs": 0, "frozen_epochs": 0}},
+            "models.thoracic: frozen_epochs and epochs are both 0: nothing would be learnt",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_meant_is_refused(tmp_path, models, said):
+    assert reason(write_params(tmp_path, models=models)).startswith(said)
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused(tmp_path):

@@ -18,6 +18,8 @@ from tests.conftest import Service
 
 pytestmark = pytest.mark.service
 
+FINDINGS = ["Normal", "Bacterial Pneumonia", "Viral Pneumonia"]
+
 
 @pytest.fixture(scope="module")
 def client(service: Service):
@@ -78,7 +80,7 @@ def test_a_batch_gives_each_radiograph_its_own_answer(client):
 def test_the_answer_names_model_findings_and_what_it_is_not_for(client, production):
     answer = client.post("/v1/predictions", content=_png()).json()
     assert answer["model"] == {"name": "pneumonia", "version": production.version, "digest": production.digest}
-    assert [one["finding"] for one in answer["findings"]] == ["Normal", "Bacterial Pneumonia", "Viral Pneumonia"]
+    assert [one["finding"] for one in answer["findings"]] == FINDINGS
     assert sum(one["score"] for one in answer["findings"]) == pytest.approx(1)
     assert answer["decision"]["abstain"] is True
     assert "drawings" in answer["decision"]["reasons"][0]
@@ -86,16 +88,58 @@ def test_the_answer_names_model_findings_and_what_it_is_not_for(client, producti
     assert answer["provenance"]["engine"] == "openvino"
 
 
-def test_a_model_can_be_named(client):
+def test_each_model_that_serves_can_be_named(client, chest_dicom):
+    for name in ("pneumonia", "paediatric"):
+        answer = client.post(f"/v1/predictions?model={name}", content=chest_dicom.read_bytes()).raise_for_status()
+        assert answer.json()["model"]["name"] == name
+
+
+def test_what_is_no_chest_is_refused_by_the_gate_of_the_model_that_is_asked(client):
+    detail = _refused(client.post("/v1/predictions?model=paediatric", content=_png()), 422, "no_chest")
+    assert re.search(r"chest_radiograph is 0\.[0-4]\d, needed is 0\.50", detail)
     assert client.post("/v1/predictions?model=pneumonia", content=_png()).status_code == httpx.codes.OK
 
 
-def test_models_describes_what_serves(client, production):
-    (model,) = client.get("/v1/models").json()
-    assert (model["name"], model["digest"]) == ("pneumonia", production.digest)
-    assert model["aliases"] == ["production"]
-    assert model["metrics"] == {"test/overall/accuracy/value": 0.5}
-    assert "Not for diagnosis" in model["card"]
+def test_an_adult_gets_no_findings_of_a_model_for_children(client, chest_dicom):
+    answers = {}
+    for age in ("045Y", "004Y", None):
+        sent = client.post("/v1/predictions?model=paediatric", content=_of_age(chest_dicom, age))
+        answers[age] = sent.raise_for_status().json()
+    assert answers["045Y"]["findings"] == []
+    assert answers["045Y"]["decision"] == {
+        "abstain": True,
+        "reasons": ["The model answers about children under 18 years only, and this patient's age is another."],
+    }
+    assert [answer["gates"]["age_group"] for answer in answers.values()] == ["adult", "child", "unknown"]
+    assert [len(answers[age]["findings"]) for age in ("004Y", None)] == [3, 3]
+    warning = "The model was trained on children under 18 years only, and this patient's age is not known."
+    assert [warning in answer["decision"]["reasons"] for answer in answers.values()] == [False, False, True]
+
+
+def test_findings_that_are_uncertain_or_confounded_are_marked(client, chest_dicom):
+    # The network of random weights finds each class about as likely as the others.
+    answer = client.post("/v1/predictions?model=paediatric", content=chest_dicom.read_bytes()).json()
+    assert [one["uncertain"] for one in answer["findings"]] == [True, True, True]
+    assert [one["confounded"] for one in answer["findings"]] == [False, False, True]
+    assert answer["decision"]["abstain"] is True
+    assert answer["decision"]["reasons"][0] == (
+        "Normal, Bacterial Pneumonia and Viral Pneumonia cannot be told apart at a risk of 10 %."
+    )
+
+
+def test_models_describes_what_serves_and_the_default_first(client, production, paediatric):
+    models = client.get("/v1/models").json()
+    assert [(model["name"], model["digest"]) for model in models] == [
+        ("pneumonia", production.digest),
+        ("paediatric", paediatric.digest),
+    ]
+    for model in models:
+        assert model["aliases"] == ["production"]
+        assert model["findings"] == FINDINGS
+        assert "Not for diagnosis" in model["card"]
+    assert [model["metrics"] for model in models] == [{"test/overall/accuracy/value": 0.5}, {}]
+    assert [model["age_group"] for model in models] == ["any", "child"]
+    assert [model["confounded"] for model in models] == [[], ["Viral Pneumonia"]]
 
 
 def test_health_readiness_and_documentation_are_answered(client):
@@ -120,6 +164,14 @@ def _corrupt_jpeg2000(file: Path) -> bytes:
     for at in range(len(data) // 2, len(data) - 1000, 7):
         data[at] ^= 0x55
     return bytes(data)
+
+
+def _of_age(file: Path, age: str | None) -> bytes:
+    dataset = dcmread(file)
+    dataset.PatientAge = age
+    written = BytesIO()
+    dataset.save_as(written)
+    return written.getvalue()
 
 
 def _without_pixels(file: Path) -> bytes:

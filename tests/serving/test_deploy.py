@@ -22,7 +22,8 @@ def test_serve_run_answers_with_the_committed_configuration(production, registry
     config = yaml.safe_load(CONFIG.read_text())
     config["http_options"]["port"] = int(ports["THORAX_PORT"])
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    environment = os.environ | ports | {"THORAX_REGISTRY_FOLDER": str(registry_folder)}
+    settings = {"THORAX_MODELS": "pneumonia@production", "THORAX_REGISTRY_FOLDER": str(registry_folder)}
+    environment = os.environ | ports | settings
     command = [Path(sys.executable).with_name("serve"), "run", "config.yaml"]
     address = f"http://127.0.0.1:{ports['THORAX_PORT']}"
     log = tmp_path / "log"

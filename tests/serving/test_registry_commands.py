@@ -1,30 +1,58 @@
 """`thorax registry` on a real SQLite registry."""
 
 import json
+import math
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from models.bundle_writing import write_bundle
+from models.radiograph import Radiograph
 from models.registry import Registry
-from tests.conftest import free_port
+from tests.conftest import CARD, free_port
+from tests.pipelines.bundles import write_radiographs
 
-# A small metrics.json of the evaluate stage: figures of all images, of subgroups, and one that is not defined.
+# A small metrics.json of the evaluate stage: figures of all images, of subgroups, ones that are not defined or no
+# figures, and branches of which only the probes are registered.
 EVALUATION = {
     "test": {
-        "overall": {"accuracy": {"value": 0.75, "low": 0.5, "high": 1.0}, "log_loss": {"value": None}},
-        "by_sex": {"F": {"accuracy": {"value": 0.25}}},
-    }
+        "overall": {
+            "images": 4,
+            "findings": {"Normal": {"auroc": {"value": 0.75, "low": 0.5, "high": 1.0}, "auprc": {"value": None}}},
+            "confusion_matrix": [[2, 1], [0, 1]],
+        },
+        "by_sex": {"F": {"mean_auroc": {"value": 0.25}}},
+    },
+    "probes": {"Normal": {"trivial": {"value": 0.625, "low": math.inf}, "confounded": True, "feature": "sharpness"}},
+    "heat_maps": {"hit_rate": 0.5, "examples": ["iVBORw0KGgo="]},
+    "sanity": {"changed": 1.0},
+}
+FIGURES = {
+    "test/overall/images": 4.0,
+    "test/overall/findings/Normal/auroc/value": 0.75,
+    "test/overall/findings/Normal/auroc/low": 0.5,
+    "test/overall/findings/Normal/auroc/high": 1.0,
+    "probes/Normal/trivial/value": 0.625,
 }
 
 
 @pytest.fixture
-def project(tmp_path, bundle_folder):
-    """A folder as `dvc repro` leaves it."""
+def project(tmp_path, bundle_folder, paediatric_folder):
+    """A folder as `dvc repro` leaves it, with a bundle that came with the project."""
     shutil.copytree(bundle_folder, tmp_path / "data/bundles/pneumonia")
-    metrics = tmp_path / "data/evaluation/pneumonia/metrics.json"
-    metrics.parent.mkdir(parents=True)
-    metrics.write_text(json.dumps(EVALUATION))
+    shutil.copytree(paediatric_folder, tmp_path / "data/released/paediatric")
+    for metrics in ("data/evaluation/pneumonia/metrics.json", "data/released/paediatric.metrics.json"):
+        (tmp_path / metrics).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / metrics).write_text(json.dumps(EVALUATION))
     return tmp_path
+
+
+def add_model(project, name, exported, manifest):
+    """Another model of that name, as `dvc repro` leaves it."""
+    write_bundle(project / "data/bundles" / name, exported, manifest.model_copy(update={"name": name}), CARD)
+    shutil.copytree(project / "data/evaluation/pneumonia", project / "data/evaluation" / name)
 
 
 def test_a_bundle_is_registered_as_candidate_shown_and_promoted(thorax, project, bundle):
@@ -41,12 +69,38 @@ def test_a_bundle_is_registered_as_candidate_shown_and_promoted(thorax, project,
         "aliases": ["candidate", "production"],
         "digest": bundle.digest,
         "commit": "0" * 40,
-        "metrics": {
-            "test/overall/accuracy/value": 0.75,
-            "test/overall/accuracy/low": 0.5,
-            "test/overall/accuracy/high": 1.0,
-        },
+        "metrics": FIGURES,
     }
+
+
+def test_several_bundles_are_registered_each_under_its_own_name(thorax, project, exported, manifest):
+    add_model(project, "baseline", exported, manifest)
+    registered = thorax("registry", "register", "pneumonia", "baseline")
+    lines = [line.split("\t")[:3] for line in registered.out.splitlines()]
+    assert lines == [["pneumonia", "1", "candidate"], ["baseline", "1", "candidate"]]
+
+
+def test_a_bundle_that_came_with_the_project_is_registered_with_its_figures(thorax, project):
+    registered = thorax("registry", "register", "paediatric", "--released")
+    assert registered.out.startswith("paediatric\t1\tcandidate\tsha256:")
+    assert json.loads(thorax("registry", "show", "paediatric", "candidate").out)["metrics"] == FIGURES
+
+
+def test_a_released_bundle_without_its_figures_is_told_where_they_are(thorax, project):
+    refused = thorax("registry", "register", "pneumonia", "--released")
+    assert refused.code == 1
+    (sentence,) = refused.err.splitlines()
+    assert sentence.startswith(
+        "Expected the figures of the evaluate stage in data/released/pneumonia.metrics.json, but"
+    )
+    assert sentence.endswith("They come with the project: git checkout data/released")
+
+
+def test_where_one_of_several_lacks_its_figures_none_is_registered(thorax, project):
+    refused = thorax("registry", "register", "pneumonia", "thoracic")
+    assert refused.code == 1
+    assert "data/evaluation/thoracic/metrics.json" in refused.err
+    assert thorax("registry", "list").out == ""
 
 
 def test_registering_the_same_bundle_again_makes_no_new_version(thorax, project):
@@ -91,10 +145,66 @@ def test_a_changed_bundle_is_not_registered(thorax, project):
     assert thorax("registry", "list").out == ""
 
 
+@pytest.fixture
+def compared(thorax, project, exported, manifest, noise):
+    """The project with a candidate and a production version, and with twelve test images of three classes."""
+    thorax("registry", "register", "pneumonia")
+    thorax("registry", "promote", "pneumonia")
+    later = manifest.model_copy(
+        update={"training": manifest.training.model_copy(update={"data": "sha256:" + "1" * 64})}
+    )
+    write_bundle(project / "data/bundles/pneumonia", exported, later, CARD)
+    thorax("registry", "register", "pneumonia")
+    images = [f"{number}.png" for number in range(12)]
+    radiographs = {image: Radiograph(noise.integers(0, 256, (64, 64), np.uint8)) for image in images}
+    write_radiographs(project / "data/shards", "synthetic", radiographs)
+    rows = pd.DataFrame({"image": images, "source": "synthetic", "group": images, "split": "test"})
+    for index, finding in enumerate(manifest.findings):
+        rows[finding] = (rows.index % 3 == index).astype(float)
+    (project / "data/splits").mkdir()
+    rows.to_parquet(project / "data/splits/pneumonia.parquet", index=False)
+    return project
+
+
+def test_a_candidate_is_compared_with_production_finding_by_finding(thorax, compared, manifest):
+    done = thorax("registry", "compare", "pneumonia")
+    assert done.code == 0
+    header, *lines = done.out.splitlines()
+    assert " ".join(header.split()) == "finding images positives auroc_a auroc_b difference low high p_value"
+    rows = [line.rsplit(maxsplit=8) for line in lines]
+    assert [finding.strip() for finding, *_ in rows] == list(manifest.findings)
+    for _, images, positives, of_one, of_other, difference, *_ in rows:  # the same network twice
+        assert (images, positives, difference) == ("12", "4", "0.000")
+        assert of_one == of_other
+    assert done.err == "The two were trained on different data: either may know some of these test images.\n"
+
+
+def test_any_two_versions_can_be_compared(thorax, compared):
+    done = thorax("registry", "compare", "pneumonia", "1", "1")
+    assert (done.code, done.err) == (0, "")
+    assert thorax("registry", "compare", "pneumonia", "2", "1").out == thorax("registry", "compare", "pneumonia").out
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("data/splits/pneumonia.parquet", "Expected the split of the task in data/splits/pneumonia.parquet, but "),
+        ("data/shards/synthetic", "Expected decoded images in data/shards/synthetic, but found none."),
+    ],
+)
+def test_without_its_test_images_nothing_is_compared(thorax, compared, missing, sentence):
+    (compared / missing).rename(compared / "elsewhere")
+    refused = thorax("registry", "compare", "pneumonia")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith(sentence)
+    assert refused.err.endswith("Run: dvc repro\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ("show", "pneumonia", "staging"),
+        ("compare", "pneumonia", "staging"),
         ("promote", "pneumonia", "staging"),
     ],
 )
@@ -108,11 +218,6 @@ def test_an_unknown_model_is_refused(thorax, production, registry_folder):
     refused = thorax("registry", "show", "dermatology", registry_folder=registry_folder)
     assert refused.code == 1
     assert refused.err == "The registry holds no dermatology@production; it holds: nothing of that name.\n"
-
-
-def test_an_unknown_task_is_a_bad_argument(thorax):
-    refused = thorax("registry", "register", "dermatology")
-    assert (refused.code, refused.err) == (2, "Unknown task 'dermatology'; known are: pneumonia, thoracic.\n")
 
 
 def test_what_was_registered_is_there_for_other_programs(thorax, project, bundle):

@@ -19,7 +19,7 @@ def refused(tmp_path):
     sessions.mkdir()
 
     def serve(**settings):
-        named = {"registry_folder": tmp_path / "registry"} | settings
+        named = {"models": "pneumonia@production", "registry_folder": tmp_path / "registry"} | settings
         own = own_ports() | {f"THORAX_{name.upper()}": str(value) for name, value in named.items()}
         done = subprocess.run(
             [Path(sys.executable).with_name("thorax"), "serve"],

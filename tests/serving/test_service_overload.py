@@ -20,6 +20,7 @@ def client(production, registry_folder, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("small_service")
     settings = {
+        "models": "pneumonia@production",
         "registry_folder": registry_folder,
         "max_waiting_requests": 1,
         "reading_threads": 1,

@@ -16,7 +16,7 @@ DEFAULTS = {
     "host": "127.0.0.1",
     "port": 8000,
     "metrics_port": 8080,
-    "models": ("pneumonia@production",),
+    "models": ("thoracic@production", "pneumonia@production"),
     "registry_uri": "",
     "registry_folder": Path("data/registry"),
     "engine": "openvino",

@@ -1,0 +1,66 @@
+"""Bundles whose answers a test makes up, and shards of radiographs that it made."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import Bundle, Manifest
+from models.calibration import uncalibrated
+from models.conformal import unlimited
+from models.findings import Head, TaskKind
+from models.gates import Gates
+from models.preprocessing import Preprocessor
+from models.radiograph import Radiograph
+from pipelines.shards import pack, write_shard
+
+FEATURES = 4
+
+
+class StubEngine:
+    """An engine whose scores and maps follow from the batch by a test's own rule."""
+
+    def __init__(self, answer: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]):
+        self._answer = answer
+
+    def run(self, batch):
+        scores, maps = self._answer(batch)
+        return {
+            "logits": np.log(scores / (1 - scores)),
+            "scores": scores,
+            "embedding": np.zeros((len(batch), FEATURES), np.float32),
+            "maps": maps,
+        }
+
+
+def stub_bundle(manifest: Manifest, answer, path: Path = Path("nowhere")) -> Bundle:
+    """A bundle that answers by a rule: batch (n, H, W, C) -> scores (n, findings), maps (n, h, w, findings)."""
+    return Bundle(path, "sha256:stub", manifest, "stub", StubEngine(answer), Gates.open_to_all(FEATURES))
+
+
+def thoracic(manifest: Manifest, *findings: str, **changes) -> Manifest:
+    """The manifest with one multilabel head of these findings, on 64 x 64 px."""
+    heads = (Head(name="lungs", kind=TaskKind.MULTILABEL, findings=findings),)
+    return manifest.model_copy(
+        update={
+            "name": "thoracic",
+            "task": "thoracic",
+            "heads": heads,
+            "preprocessing": Preprocessor(height_px=64, width_px=64, channels=1),
+            "operating_points": (0.5,) * len(findings),
+            "calibration": uncalibrated(heads),
+            "conformal": unlimited(heads),
+        }
+        | changes
+    )
+
+
+def write_radiographs(shards: Path, source: str, radiographs: Mapping[str, Radiograph]) -> None:
+    """A shard of these radiographs below `shards`."""
+    (shards / source).mkdir(parents=True)
+    records = (
+        {"image": image, "height": one.levels.shape[0], "width": one.levels.shape[1]} | pack(b"", one)
+        for image, one in radiographs.items()
+    )
+    write_shard(shards / source / "0.parquet", records)
