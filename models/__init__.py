@@ -5,11 +5,17 @@ findings        the label vocabulary: findings, their codes, tasks
 radiograph      the picture type
 reading         bytes -> Radiograph, through dicom or raster
 preprocessing   Radiograph -> model input, frozen into the bundle
-backbones       a table of feature extractors
-heads, losses   what stands on a backbone, and what it learns from
+backbones       a table of feature extractors, and what they begin with
+heads           what stands on a backbone, of the layers in head_layer
+losses          what a network learns from
 calibration     raw scores -> probabilities
+conformal       below which score a finding may be called absent
+gates           what is asked of every input before a finding is reported
 scoring         AUROC and its family, with intervals
+comparison      whether one model ranks better than another
+explain         a heat map laid over its radiograph
 engine          runs an exported graph
+half_precision  weights of 8 significant bits, and files that hold no more
 bundle          the folder that leaves training and enters serving; the only predict
 bundle_writing  writes that folder, whole and checked, or not at all
 card            what a person should know of a bundle

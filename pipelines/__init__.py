@@ -8,7 +8,8 @@ embed       ImageNet's features of each image
 audit       what is wrong with the data; images that are one; stops the run where official lists leak
 split       by group: train, validation, calibration, test, external
 train       shards and splits -> bundle
-evaluate    the bundle's figures, with intervals
+evaluate    the bundle's figures, with intervals; a report
+release     the bundle with its figures, terms and card
 reference   what drift is compared with
 
 Where raw files come from (`thorax data fetch`):
@@ -28,9 +29,17 @@ facts       what an image says of itself
 shards      decoded images, packed
 spread      the same work in processes, or on a Ray cluster
 leakage     the last look at a split
+labels      what each head learns from which image, and how much it counts
 dataset     shards -> batches; augmentation varies them
-fitting     the training loop, and how it goes on after a kill
+fitting     the training loop, and how it goes on after a kill by its checkpoints
+workers     the same loop in several processes of a Ray cluster
+gates       the gates' training, against decoys
 prediction  what a bundle says about the images of a split
+lesions     where findings are known to be
+heat_maps   heat maps scored against lesions; sanity shuffles their weights
+terms       what a model inherits from the cards of its sources
+comparing   two bundles on the same images
+publish     what is released to everybody
 lineage     commit, data and versions behind a bundle
 stage       how a stage's main ends, and its progress bar
 """

@@ -139,9 +139,10 @@ def learn(job: Job, training: Part, validation: Part, kept: Checkpoints, team: T
             continue
         with team.strategy.scope():
             compile_learner(learner, job.heads, settings, frozen, epochs * steps)
-        restored = learner.variables + (learner.optimizer.variables if len(curves) > first else [])
-        for variable, value in zip(restored, state, strict=False):
-            variable.assign(value)
+        if state:
+            goes_on = learner.variables + (learner.optimizer.variables if len(curves) > first else [])
+            for variable, value in zip(goes_on, state[: len(goes_on)], strict=True):
+                variable.assign(value)
         for epoch in range(max(first, len(curves)), first + epochs):
             loss = _one_epoch(job, learner, training, epoch, team)
             figures = team.told(partial(_measured, job, learner, measured, validation, kept, curves))

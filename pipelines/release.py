@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.bundle import Manifest, read_manifest
+from models.bundle import MANIFEST, Manifest, read_manifest
 from models.bundle_writing import write_bundle
 from models.card import SourceCard, model_card
 from models.errors import BundleError, DataError
@@ -36,7 +36,7 @@ def release(model: str, trained: Path, metrics: Path, cards: Path, bundle: Path)
         reason = f"{trained}: expected a bundle of the model {model}, but received one of {manifest.name}."
         raise BundleError(reason=f"{reason} Name the folder of its own bundle.")
     figures = read_figures(metrics)
-    of_sources = load_cards(cards, dict.fromkeys([*manifest.training.sources, *manifest.terms.by_source]))
+    of_sources = load_cards(cards, _sources(manifest))
     released = manifest.model_copy(
         update={
             "confounded": confounded(manifest, figures, metrics),
@@ -45,6 +45,13 @@ def release(model: str, trained: Path, metrics: Path, cards: Path, bundle: Path)
         }
     )
     return write_bundle(bundle, trained, released, card_of(released, figures, cards, f"dvc repro release@{model}"))
+
+
+def _sources(manifest: Manifest) -> list[str]:
+    """Those that trained the weights, then those that trained the bundle which they began with."""
+    beginning = Path(str(manifest.training.parameters.get("weights", "none")))
+    inherited = read_manifest(beginning)[0].terms.by_source if (beginning / MANIFEST).is_file() else {}
+    return list(dict.fromkeys([*manifest.training.sources, *manifest.terms.by_source, *inherited]))
 
 
 def card_of(manifest: Manifest, figures: Mapping[str, Any], cards: Path, reproduce: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from models.bundle import GATES, GRAPH, Bundle, Manifest, Training
+from models.bundle import GATES, GRAPH, Bundle, Manifest, Terms, Training
 from models.bundle_writing import check_parity, export_network, write_bundle
 from models.calibration import fit_calibration, uncalibrated
 from models.conformal import fit_conformal, unlimited
@@ -24,9 +24,7 @@ from pipelines.lineage import commit, data_digest, library_versions
 from pipelines.params import Train, load_params
 from pipelines.prediction import columns_of, prediction_table
 from pipelines.shards import read_shards
-from pipelines.sources.card import load_cards
 from pipelines.stage import run_stage
-from pipelines.terms import age_group_of, terms_of
 
 _ENGINE = "openvino"
 _PARITY_IMAGES = 16
@@ -34,9 +32,7 @@ _GATE_IMAGES = 600
 _UNMEASURED = "# {name}\n\nNot measured yet: the stages evaluate and release write the card of this model.\n"
 
 
-def train(
-    name: str, settings: Train, table: Path, shards: Path, cards: Path, progress_dir: Path, bundle: Path
-) -> Manifest:
+def train(name: str, settings: Train, table: Path, shards: Path, progress_dir: Path, bundle: Path) -> Manifest:
     """Trains, exports, checks parity, fits gates, thresholds and calibration, writes the bundle.
 
     Args:
@@ -44,7 +40,6 @@ def train(
         settings: of the model.
         table: the split table of the model's task.
         shards: holds a folder a source.
-        cards: holds a card a source.
         progress_dir: for curves and checkpoints; a run that was killed goes on from here.
         bundle: the folder to write.
 
@@ -71,7 +66,7 @@ def train(
             settings.seed,
         )
         gates.save(exported / GATES)
-        draft = Bundle(exported, "unreleased", _manifest(name, job, cards), _ENGINE, engine, gates)
+        draft = Bundle(exported, "unreleased", _manifest(name, job), _ENGINE, engine, gates)
         manifest = write_bundle(bundle, exported, _with_thresholds(job, draft), _UNMEASURED.format(name=name))
     kept.leave_only_curves()
     return manifest
@@ -87,12 +82,11 @@ def planned(settings: Train, table: Path, shards: Path, progress_dir: Path) -> t
     return job, Checkpoints(progress_dir, f"{data} {heads} {settings.model_dump_json()}")
 
 
-def _manifest(name: str, job: Job, cards: Path) -> Manifest:
-    """What is known before thresholds are chosen."""
+def _manifest(name: str, job: Job) -> Manifest:
+    """What is known before thresholds are chosen; the cards of the sources are the matter of `pipelines.release`."""
     settings, labels = job.settings, labels_of(job.heads, job.settings.heads, job.rows)
     learnt = job.rows[(job.rows["split"] == "train") & ~np.isnan(labels).all(axis=1)]
     sources = tuple(sorted(learnt["source"].unique()))
-    of_sources = load_cards(cards, sources)
     return Manifest(
         name=name,
         task=settings.task,
@@ -101,8 +95,8 @@ def _manifest(name: str, job: Job, cards: Path) -> Manifest:
         operating_points=(0.5,) * labels.shape[1],
         calibration=uncalibrated(job.heads),
         conformal=unlimited(job.heads),
-        age_group=age_group_of(of_sources),
-        terms=terms_of(of_sources),
+        age_group="any",
+        terms=Terms(shareable=False, by_source={}),
         training=Training(
             backbone=settings.backbone,
             sources=sources,
@@ -149,10 +143,9 @@ def _with_thresholds(job: Job, draft: Bundle) -> Manifest:
     )
 
 
-def main(name: str, table: str, shards: str, cards: str, progress_dir: str, bundle: str) -> None:
-    """`python -m pipelines.train MODEL TABLE SHARDS CARDS PROGRESS_DIR BUNDLE`."""
-    settings = load_params().model(name)
-    train(name, settings, Path(table), Path(shards), Path(cards), Path(progress_dir), Path(bundle))
+def main(name: str, table: str, shards: str, progress_dir: str, bundle: str) -> None:
+    """`python -m pipelines.train MODEL TABLE SHARDS PROGRESS_DIR BUNDLE`."""
+    train(name, load_params().model(name), Path(table), Path(shards), Path(progress_dir), Path(bundle))
 
 
 if __name__ == "__main__":

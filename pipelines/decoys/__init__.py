@@ -22,18 +22,22 @@ from pipelines.decoys.patterns import blank, board, gradient, noise
 from pipelines.decoys.photographs import photograph
 from pipelines.decoys.regions import belly, lateral_chest, skull, slice_of_body
 
+# Some more often: films of limbs are what a service is most likely to be sent, chests turned or inverted what is
+# hardest to tell from a chest.
 _DRAWN: tuple[Callable[[np.random.Generator], Grey], ...] = (
-    *(limb, hand, skull, lateral_chest, belly, slice_of_body),
+    *(limb, limb, hand, skull, lateral_chest, belly, slice_of_body),
     *(page, plot, board, noise, gradient, blank),
     *(photograph, photograph),
 )
 _ALTERED: tuple[Callable[[Sequence[Radiograph], np.random.Generator], Radiograph], ...] = (
-    *(altered.turned, altered.inverted, altered.detail, altered.two_up),
+    *(altered.turned, altered.turned, altered.turned),
+    *(altered.inverted, altered.inverted, altered.inverted),
+    *(altered.two_up, altered.two_up, altered.detail),
 )
 
 
 def decoys(chests: Sequence[Radiograph], count: int, rng: np.random.Generator) -> list[Radiograph]:
-    """So many pictures that are no frontal chest radiograph, of every kind about as many.
+    """So many pictures that are no frontal chest radiograph, a mixture of all kinds.
 
     Args:
         chests: frontal chest radiographs, from which some are made; none is needed for the others.

@@ -25,7 +25,9 @@ def detail(chests: Sequence[Radiograph], rng: np.random.Generator) -> Radiograph
     """A corner or another part of a chest, at most a third of each side."""
     levels = _any(chests, rng).levels
     part = [max(1, int(side * rng.uniform(0.15, 0.33))) for side in levels.shape]
-    top, left = (int((side - length) * rng.beta(0.5, 0.5)) for side, length in zip(levels.shape, part, strict=True))
+    # Clipped, so that every second one lies at an edge.
+    places = np.clip(rng.uniform(-0.5, 1.5, 2), 0, 1)
+    top, left = (np.subtract(levels.shape, part) * places).astype(int)
     return Radiograph(levels[top : top + part[0], left : left + part[1]].copy())
 
 

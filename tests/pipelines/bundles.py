@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle, Manifest
+from models.backbones import find_backbone
+from models.bundle import GATES, Bundle, Manifest
+from models.bundle_writing import export_network
 from models.calibration import uncalibrated
 from models.conformal import unlimited
 from models.findings import Head, TaskKind
 from models.gates import Gates
+from models.heads import build_network
 from models.preprocessing import Preprocessor
 from models.radiograph import Radiograph
 from pipelines.shards import pack, write_shard
-
-FEATURES = 4
+from tests.conftest import FEATURES
 
 
 class StubEngine:
@@ -64,3 +66,12 @@ def write_radiographs(shards: Path, source: str, radiographs: Mapping[str, Radio
         for image, one in radiographs.items()
     )
     write_shard(shards / source / "0.parquet", records)
+
+
+def export_small(manifest: Manifest, folder: Path) -> Manifest:
+    """A network of 20 x 20 px with weights by chance, exported into `folder`, and the manifest that fits it."""
+    small = manifest.model_copy(update={"preprocessing": Preprocessor(height_px=20, width_px=20)})
+    network = build_network(find_backbone("baseline_cnn"), small.heads, small.preprocessing)
+    export_network(network.answerer, folder)
+    Gates.open_to_all(FEATURES).save(folder / GATES)
+    return small

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +17,8 @@ from pipelines.checkpoints import Checkpoints
 from pipelines.dataset import epoch_order
 from pipelines.fitting import SCORE, Job, fit
 from pipelines.labels import heads_of
+from pipelines.optimizing import compile_learner
+from pipelines.workers import alone
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +105,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(job, tmp_path):
 
 
 def test_only_the_heads_learn_while_the_backbone_is_frozen(job, tmp_path):
-    begun = fitting._build(job)  # advances the seed as the run itself does
-    del begun
     network = fit(changed(job, frozen_epochs=2, epochs=0), Checkpoints(tmp_path, "run"))
-    import keras
-
     keras.utils.set_random_seed(job.settings.seed)
     fresh = fitting._build(job)
     before, after = (one.learner.get_layer(BACKBONE).get_weights() for one in (fresh, network))
@@ -114,26 +113,28 @@ def test_only_the_heads_learn_while_the_backbone_is_frozen(job, tmp_path):
 
 
 def test_layers_before_the_frozen_share_never_learn(job):
-    learner = fitting._compiled(changed(job, frozen_share=0.5), fitting._build(job).learner, frozen=False, steps=4)
+    learner = fitting._build(job).learner
+    compile_learner(learner, job.heads, changed(job, frozen_share=0.5).settings, frozen=False, steps=4)
     layers = learner.get_layer(BACKBONE).layers
     assert [layer.trainable for layer in layers] == [place >= len(layers) / 2 for place in range(len(layers))]
 
 
 def test_the_learning_rate_rises_and_then_falls(job):
-    job = changed(job, learning_rate=0.01, warm_up=0.2)
-    learner = fitting._compiled(job, fitting._build(job).learner, frozen=False, steps=100)
+    learner = fitting._build(job).learner
+    settings = changed(job, learning_rate=0.01, warm_up=0.2).settings
+    compile_learner(learner, job.heads, settings, frozen=False, steps=100)
     rates = [float(learner.optimizer._learning_rate(step)) for step in (0, 10, 20, 60, 100)]
     assert rates == pytest.approx([0.0, 0.005, 0.01, 0.005, 0.0], abs=1e-6)
 
 
-def test_averaged_weights_are_what_is_measured_and_kept(job, tmp_path):
+def test_averaged_weights_are_what_is_kept_and_what_the_next_epoch_goes_on_from(job, tmp_path):
     plain, averaged = (
         fit(changed(job, epochs=1, averaging=share), Checkpoints(tmp_path / str(share), "run")).learner.get_weights()
         for share in (0.0, 0.99)
     )
     state = Checkpoints(tmp_path / "0.99", "run").state()[1]
     assert not np.allclose(plain[0], averaged[0])
-    np.testing.assert_allclose(state[0], plain[0], atol=1e-6)  # it goes on from the weights themselves
+    np.testing.assert_array_equal(state[0], averaged[0])  # it goes on from them, too
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
@@ -144,20 +145,18 @@ def test_mixed_precision_trains_and_releases_float32(job, tmp_path, precision):
     assert answer["scores"].dtype == tf.float32
 
 
-def test_a_loss_that_is_no_number_names_its_batch_and_keeps_the_best_weights(job, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_names_its_batch_and_keeps_the_best_weights(job, tmp_path):
     kept = Checkpoints(tmp_path, "run")
     fit(changed(job, epochs=1), kept)
     best = kept.best()
-    bad = job.rows.copy()
     spoilt = fitting.part(job, "train", kept.cache)
     order = epoch_order(len(spoilt.images), job.settings.batch_size, job.settings.seed, 1)
     second = order[1][0]
     targets = spoilt.targets.copy()
     targets[second, :, 1] = np.inf
     validation = fitting.part(job, "validation", kept.cache)
-    del bad
     with pytest.raises(TrainingError, match=r"not a number in batch 2 of \d+, which begins with synthetic/images/P"):
-        fitting.learn(changed(job, epochs=2), replace(spoilt, targets=targets), validation, kept)
+        fitting.learn(changed(job, epochs=2), replace(spoilt, targets=targets), validation, kept, alone())
     assert all(np.array_equal(one, other) for one, other in zip(best, kept.best(), strict=True))
 
 

@@ -38,6 +38,14 @@ def test_changed_files_make_it_dirty_and_new_ones_do_not(checkout):
     assert commit() == git("rev-parse", "HEAD") + "-dirty"
 
 
+def test_other_settings_do_not_make_it_dirty(checkout):
+    (checkout / "params.yaml").write_text("seed: 1\n")
+    git("add", "params.yaml")
+    git("-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "--quiet", "--message", "two")
+    (checkout / "params.yaml").write_text("seed: 2\n")
+    assert commit() == git("rev-parse", "HEAD")
+
+
 def test_outside_a_checkout_it_is_unknown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert commit() == "unknown"

@@ -11,14 +11,24 @@ from models.errors import BundleError, BundleFormatError, DataError, LicenceErro
 from pipelines import publish as module
 from pipelines.publish import publish
 from tests.models.test_card import FIGURES
+from tests.pipelines.bundles import export_small
 from tests.pipelines.conftest import ROOT
 
 CARDS = ROOT / "data/sources"
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory, manifest):
+    """A folder with a small network, and its manifest."""
+    folder = tmp_path_factory.mktemp("small")
+    return folder, export_small(manifest, folder)
+
+
 @pytest.fixture
-def checkout(tmp_path, exported, manifest):
+def checkout(tmp_path, small):
     """Another checkout, whose `dvc repro` has run; its models say of themselves what a test wants."""
+
+    exported, manifest = small
 
     def write(*models, drawn=False, shareable=True):
         root = tmp_path / "checkout"

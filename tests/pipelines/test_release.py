@@ -9,14 +9,24 @@ from models.bundle_writing import write_bundle
 from models.errors import BundleDigestError, BundleError, DataError, SettingsError
 from pipelines.release import main, release
 from tests.models.test_card import FIGURES
+from tests.pipelines.bundles import export_small
 from tests.pipelines.conftest import ROOT
 
 CARDS = ROOT / "data/sources"
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory, manifest):
+    """A folder with a small network, and its manifest."""
+    folder = tmp_path_factory.mktemp("small")
+    return folder, export_small(manifest, folder)
+
+
 @pytest.fixture
-def trained(tmp_path, exported, manifest):
+def trained(tmp_path, small):
     """A bundle of two real sources, as training leaves it."""
+
+    exported, manifest = small
 
     def write(*sources, **changes):
         training = manifest.training.model_copy(update={"sources": sources, "drawn": False})
@@ -77,12 +87,18 @@ def test_age_group_and_terms_are_those_of_the_sources_cards(trained, metrics, tm
     assert "of old" not in manifest.terms.by_source.values()
 
 
-def test_the_terms_of_what_the_weights_began_with_stay(trained, metrics, tmp_path):
-    both = Terms(shareable=True, by_source={"shenzhen": "of old", "kermany": "of old"})
-    bundle = released(trained("shenzhen", terms=both), metrics, tmp_path)
-    assert set(bundle.manifest.terms.by_source) == {"shenzhen", "kermany"}
-    assert bundle.manifest.age_group == "any"  # of those whom it was last trained on
-    assert "Kermany DS, Goldbaum M, Cai W" in (bundle.path / "MODEL_CARD.md").read_text()
+def test_the_sources_of_what_the_weights_began_with_have_their_say(trained, small, metrics, tmp_path):
+    exported, manifest = small
+    elder = Terms(shareable=False, by_source={"covid_chestxray": "of old"})
+    write_bundle(tmp_path / "elder", exported, manifest.model_copy(update={"terms": elder}), "")
+    training = manifest.training.model_copy(
+        update={"sources": ("kermany",), "parameters": {"weights": str(tmp_path / "elder")}}
+    )
+    bundle = released(trained("kermany", training=training), metrics, tmp_path)
+    assert list(bundle.manifest.terms.by_source) == ["kermany", "covid_chestxray"]
+    assert not bundle.manifest.terms.shareable
+    assert bundle.manifest.age_group == "child"  # of those whom it was last trained on
+    assert "Cohen JP, Morrison P, Dao L" in (bundle.path / "MODEL_CARD.md").read_text()
 
 
 def test_the_card_holds_figures_sources_and_the_command(trained, metrics, tmp_path):

@@ -20,12 +20,11 @@ from pipelines.checkpoints import Checkpoints
 from pipelines.lineage import data_digest
 from pipelines.prediction import prediction_table
 from pipelines.train import train
-from tests.pipelines.conftest import ROOT, start_stage
+from tests.pipelines.conftest import start_stage
 
 FINDINGS = find_task("pneumonia").findings
 EPOCHS = 3
-CARDS = ROOT / "data/sources"
-WORDS = ("baseline", "data/splits/pneumonia.parquet", "data/shards", str(CARDS), "data/training", "data/bundle")
+WORDS = ("baseline", "data/splits/pneumonia.parquet", "data/shards", "data/training", "data/bundle")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,10 @@ def test_only_the_curves_of_both_runs_are_left(runs):
 def test_the_bundle_says_where_it_comes_from(runs, rows, params, cohort):
     manifest = load_bundle(runs.bundle).manifest
     assert (manifest.name, manifest.task, manifest.findings) == ("baseline", "pneumonia", FINDINGS)
-    assert (manifest.age_group, manifest.terms.shareable) == ("any", True)
+    assert (manifest.age_group, manifest.terms.shareable) == (
+        "any",
+        False,
+    )  # which the cards of its sources decide, in `release`
     training = manifest.training
     assert training.drawn
     assert training.sources == ("synthetic",)
@@ -127,7 +129,7 @@ def test_operating_points_reach_their_sensitivity_on_validation(runs, rows, coho
 def test_a_loss_that_is_no_number_stops_the_run_and_releases_nothing(params, cohort, tmp_path):
     absurd = params.model("baseline").model_copy(update={"learning_rate": 1e38})
     with pytest.raises(TrainingError, match=r"loss is not a number in batch \d+ of .* lower learning_rate"):
-        train("baseline", absurd, cohort / "splits/pneumonia.parquet", cohort / "shards", CARDS,
+        train("baseline", absurd, cohort / "splits/pneumonia.parquet", cohort / "shards",
               tmp_path / "progress", tmp_path / "bundle")  # fmt: skip
     assert not (tmp_path / "bundle").exists()
 
