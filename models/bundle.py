@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from models.conformal import Conformal
 from models.engine import Engine, load_engine
 from models.errors import BundleDigestError, BundleFormatError, UnknownNameError
 from models.findings import Head, Task, find_task
-from models.gates import Gates, GateValues, load_gates
+from models.gates import AgeGroup, Gates, GateValues, load_gates
 from models.preprocessing import Preprocessor
 from models.radiograph import Radiograph
 
@@ -34,8 +34,6 @@ GRAPH = "model.onnx"
 GATES = "gates.npz"
 CARD = "MODEL_CARD.md"
 FILES = (KERAS_MODEL, GRAPH, GATES, CARD)
-
-AgeGroup = Literal["child", "adult", "any"]
 
 
 class Training(BaseModel):

@@ -56,7 +56,7 @@ class Mirrored(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="thoracic")
 class MirrorMean(layers.Layer):
-    """The mean of a doubled batch (2n, ...) and its mirror images: (n, ...); maps (2n, h, w, k) are turned back first."""
+    """The mean of a batch and its mirror images (2n, ...): (n, ...); maps (2n, h, w, k) are turned back first."""
 
     def call(self, doubled: Any) -> Any:
         plain, mirrored = ops.split(doubled, 2, axis=0)

@@ -91,12 +91,12 @@ def weights_of(
     weights = np.zeros_like(labels)
     of_source = np.asarray(sources)
     for head, columns in columns_of_heads(heads):
-        known = ~np.isnan(labels[:, columns])
+        known: NDArray[np.bool_] = ~np.isnan(labels[:, columns])
         counted = known.astype(np.float32)
-        counted *= _evened_out(of_source, known.any(axis=1), source_balance)[:, np.newaxis]
+        counted *= _evened_out(of_source, any_of(known), source_balance)[:, np.newaxis]
         if head.kind is TaskKind.MULTICLASS:
             classes = np.nan_to_num(labels[:, columns]).argmax(axis=1)
-            counted *= _evened_out(classes, known.all(axis=1), class_balance)[:, np.newaxis]
+            counted *= _evened_out(classes, any_of(known), class_balance)[:, np.newaxis]
         else:
             for column in range(known.shape[1]):
                 present = labels[:, columns][:, column] >= 0.5
@@ -104,6 +104,11 @@ def weights_of(
         total = counted.sum(axis=0, keepdims=True)
         weights[:, columns] = counted * len(labels) / np.where(total > 0, total, 1)
     return weights
+
+
+def any_of(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(images,) whether an image has any known label, from (images, findings)."""
+    return np.asarray(known.any(axis=1))
 
 
 def _evened_out(kind: NDArray[np.generic], known: NDArray[np.bool_], balance: float) -> Labels:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from models.bundle import AgeGroup, Terms
+from models.bundle import Terms
+from models.gates import AgeGroup
 from pipelines.sources.card import Card
 
 

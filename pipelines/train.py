@@ -19,7 +19,7 @@ from models.scoring import operating_point
 from pipelines.checkpoints import Checkpoints
 from pipelines.fitting import Job, fit, preprocessing_of
 from pipelines.gates import gates_of
-from pipelines.labels import heads_of, labels_of
+from pipelines.labels import any_of, heads_of, labels_of
 from pipelines.lineage import commit, data_digest, library_versions
 from pipelines.params import Train, load_params
 from pipelines.prediction import columns_of, prediction_table
@@ -85,7 +85,7 @@ def planned(settings: Train, table: Path, shards: Path, progress_dir: Path) -> t
 def _manifest(name: str, job: Job) -> Manifest:
     """What is known before thresholds are chosen; the cards of the sources are the matter of `pipelines.release`."""
     settings, labels = job.settings, labels_of(job.heads, job.settings.heads, job.rows)
-    learnt = job.rows[(job.rows["split"] == "train") & ~np.isnan(labels).all(axis=1)]
+    learnt = job.rows[(job.rows["split"] == "train") & any_of(~np.isnan(labels))]
     sources = tuple(sorted(learnt["source"].unique()))
     return Manifest(
         name=name,
@@ -113,7 +113,7 @@ def _manifest(name: str, job: Job) -> Manifest:
 def _images(job: Job, split: str, count: int) -> Iterator[Radiograph]:
     """So many images of a split that train a head, spread over its rows."""
     labels = labels_of(job.heads, job.settings.heads, job.rows)
-    rows = job.rows[(job.rows["split"] == split) & ~np.isnan(labels).all(axis=1)]
+    rows = job.rows[(job.rows["split"] == split) & any_of(~np.isnan(labels))]
     some = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))]
     for source, of_source in some.groupby("source"):
         for _, radiograph in read_shards(job.shards / str(source), set(of_source["image"])):

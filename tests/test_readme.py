@@ -8,9 +8,12 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from models.backbones import BACKBONES
 from models.findings import FINDINGS
+from models.gates import CHEST_RADIOGRAPH_FROM, IN_DISTRIBUTION_FROM
 from monitoring.metrics import METRICS
 from pipelines.catalog import SCHEMA
+from pipelines.params import Train
 from pipelines.sources import SOURCES
 from serving.api import api
 from serving.cli import app
@@ -18,9 +21,12 @@ from serving.errors import STATUS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRAINING = (ROOT / "docs/training.md").read_text(encoding="utf-8")
 DATA = (ROOT / "docs/data.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README + DATA, re.DOTALL) for line in block.splitlines()]
+SHELL = [
+    line for block in re.findall(r"```sh\n(.*?)```", README + DATA + TRAINING, re.DOTALL) for line in block.splitlines()
+]
 AUDIT = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["audit"]
 TARGETS = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
@@ -73,6 +79,24 @@ def test_every_column_of_a_catalog_is_described():
 def test_every_table_of_the_audit_is_described():
     made = {Path(next(iter(out)) if isinstance(out, dict) else out).name for out in AUDIT["outs"]}
     assert made <= set(re.findall(r"`([\w.]+)`", DATA))
+
+
+def test_every_setting_of_a_model_is_described():
+    described = {name for cells in rows("setting", TRAINING) for name in re.findall(r"`(\w+)`", cells[0])}
+    itself = {"task", "heads", "batch_size", "frozen_learning_rate", "seed"}  # named in the text around the table
+    assert described == set(Train.model_fields) - itself
+    assert all(f"`{name}`" in TRAINING or f"{name}" in TRAINING for name in itself)
+
+
+def test_every_backbone_is_named():
+    (cells,) = [cells for cells in rows("setting", TRAINING) if cells[0] == "`backbone`"]
+    assert set(re.findall(r"`(\w+)`", cells[1])) == set(BACKBONES)
+
+
+def test_the_thresholds_of_the_gates_are_those_of_the_code():
+    said = {cells[0].strip("`"): cells[2] for cells in rows("gate", TRAINING)}
+    assert said["chest_radiograph"].endswith(f"below {CHEST_RADIOGRAPH_FROM}")
+    assert said["in_distribution"].endswith(f"below {IN_DISTRIBUTION_FROM}")
 
 
 def test_its_routes_are_those_that_are_answered():

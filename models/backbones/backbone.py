@@ -14,7 +14,7 @@ class Backbone:
     """A feature extractor and the input it expects.
 
     Attributes:
-        build: (height, width, channels) -> a Keras model from (n, height, width, channels) float32 to a dict of float32:
+        build: (height, width, channels) -> a Keras model from (n, height, width, channels) float32 to a dict:
             `embedding` (n, features), which the heads see; `feature_map` (n, h, w, maps), the last one that has places;
             and `gain` (n, features, maps), the derivative of each feature by each map, averaged over the places, where
             the embedding is not the plain mean of the map over its places. Keras is imported when it is called.

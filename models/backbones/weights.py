@@ -1,5 +1,6 @@
 """Gives a backbone weights: by chance, from ImageNet, from a file or from a bundle; all of them or none."""
 
+import warnings
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import shorten
@@ -74,7 +75,10 @@ def _check_bundle(name: str, path: Path, preprocessing: Preprocessor) -> None:
 def _load_arrays(network: Any, path: Path) -> None:
     before = network.get_weights()
     try:
-        network.load_weights(path)
+        with warnings.catch_warnings():
+            # Keras warns of arrays that it cannot place before it raises an error that names them.
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            network.load_weights(path)
     except Exception as error:  # a damaged file may raise anything
         network.set_weights(before)
         raise _refused(

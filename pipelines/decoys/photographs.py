@@ -9,21 +9,9 @@ from sklearn.datasets import load_sample_image
 from pipelines.decoys.film import Grey
 
 SAMPLES = (
-    *(
-        "astronaut",
-        "brick",
-        "cell",
-        "chelsea",
-        "clock",
-        "coffee",
-        "coins",
-        "grass",
-        "gravel",
-        "horse",
-        "hubble_deep_field",
-    ),
-    *("immunohistochemistry", "logo", "moon", "page", "retina", "rocket", "shepp_logan_phantom", "text"),
-    *("china.jpg",),
+    *("astronaut", "brick", "cell", "chelsea", "clock", "coffee", "coins", "grass", "gravel", "horse"),
+    *("hubble_deep_field", "immunohistochemistry", "logo", "moon", "page", "retina", "rocket"),
+    *("shepp_logan_phantom", "text", "china.jpg"),
 )
 """Those in the wheels of scikit-image and, with an ending, of scikit-learn; tests have `camera` and `flower.jpg`."""
 

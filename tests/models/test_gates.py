@@ -4,6 +4,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from models.errors import BundleFormatError
 from models.gates import CHEST_RADIOGRAPH_FROM, IN_DISTRIBUTION_FROM, Gates, age_verdict, fit_gates, load_gates
@@ -41,6 +43,18 @@ def test_other_chests_pass_both_gates_and_other_pictures_neither(gates, noise):
     chest, known = columns(gates, noise.normal(0, 1, (500, FEATURES)))
     assert (chest < CHEST_RADIOGRAPH_FROM).mean() > 0.98
     assert (known < IN_DISTRIBUTION_FROM).mean() > 0.98
+
+
+def test_chest_radiograph_is_scikit_learns_probability_with_ten_chests_to_one_other(gates, embeddings, noise):
+    chests, decoys, _ = embeddings
+    pictures = np.concatenate([chests, decoys])
+    scaler = StandardScaler().fit(pictures)
+    peer = LogisticRegression(C=0.1, class_weight="balanced", tol=1e-8, max_iter=5000)
+    peer.fit(scaler.transform(pictures), np.repeat([1, 0], [len(chests), len(decoys)]))
+    between = (chests_of(noise, 300) + noise.normal(0, 1, (300, FEATURES))) / 2
+    odds = 10 * np.exp(peer.decision_function(scaler.transform(between)))
+    # The weights are kept as float16.
+    assert columns(gates, between)[0] == pytest.approx(odds / (1 + odds), abs=0.005)
 
 
 def test_in_distribution_is_the_share_of_validation_that_is_at_least_as_far(gates, embeddings):

@@ -207,6 +207,12 @@ def test_weights_of_another_architecture_are_refused_even_when_some_fit(tmp_path
     assert "(1024, 128)" in message  # 4 * 4 places * 64 maps
 
 
+def test_weights_that_fit_nowhere_are_refused(network, tmp_path):
+    by_chance(network)
+    find_backbone("baseline_cnn").build(SMALL.image_shape).save_weights(tmp_path / "baseline.weights.h5")
+    assert "could not be loaded" in refusal(NAME, network, tmp_path / "baseline.weights.h5")
+
+
 def test_a_network_that_goes_on_is_told(tmp_path):
     import keras
 

