@@ -19,7 +19,7 @@ from models.preprocessing import Preprocessor
 from models.scoring import auroc
 from pipelines.checkpoints import Checkpoints
 from pipelines.dataset import batches, decoded, epoch_order
-from pipelines.labels import labels_of, weights_of
+from pipelines.labels import any_of, labels_of, weights_of
 from pipelines.optimizing import compile_learner, stop_at_nan
 from pipelines.params import Train
 from pipelines.workers import Team, alone, together
@@ -113,8 +113,8 @@ def part(job: Job, split: str, cache: Path) -> Part:
     """The images of a split that train a head, with their targets."""
     rows = job.rows[job.rows["split"] == split]
     labels = labels_of(job.heads, job.settings.heads, rows)
-    known = ~np.isnan(labels).all(axis=1)
-    rows, labels = rows[known], labels[known]
+    known = any_of(~np.isnan(labels))
+    rows, labels = rows.loc[known], labels[known]
     balances = job.settings.class_balance, job.settings.source_balance
     weights = weights_of(job.heads, labels, rows["source"].tolist(), *balances)
     targets = np.stack([np.nan_to_num(labels), weights], axis=-1)
