@@ -45,6 +45,7 @@ def evaluate(
         reason = f"expected a column a finding in the split table, but received none for {', '.join(missing)}."
         raise LabelsError(task=manifest.task, reason=reason)
     rows = counted_labels(manifest, rows)
+    rows = rows[rows[list(manifest.findings)].notna().any(axis=1)]  # others say nothing of gates and answers either
     measured = rows[rows["split"].isin(MEASURED)].reset_index(drop=True)
     if measured.empty:
         raise LabelsError(task=manifest.task, reason=f"expected images in {', '.join(MEASURED)}, but received none.")

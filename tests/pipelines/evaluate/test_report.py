@@ -103,7 +103,7 @@ def test_groups_have_a_row_each_those_surely_worse_first(page, noise):
     rows = predicted(model, {"Mass": labels}, {"Mass": np.where(sex == "F", labels, 1 - labels)}, sex=sex)
     worst = page(model, rows).table("Worst groups")
     assert [row["Group"] for row in worst] == ["Sex: M", "Source: one", "Sex: F"]
-    assert [row["Remarks"] for row in worst] == ["below the rest", "", ""]
+    assert [row["Remarks"] for row in worst] == ["below the whole", "", ""]
 
 
 def test_groups_with_few_of_a_label_are_left_out(page):
