@@ -20,6 +20,9 @@ _RAY_ENVIRONMENT = {
     # Seconds in which load balancers notice that a replica stops. Here is only HAProxy, which is told; by default every
     # stop would take longer than the 30 seconds that Serve waits for itself. Requests at work are still answered.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    # A proxy that takes three times this long to start is killed and started again, so that a busy machine with the 5
+    # seconds of the default never gets one; the start as a whole has 60 seconds.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "20",
     # HAProxy's own pages, on every address of the machine; they count requests and name no patient.
     "RAY_SERVE_HAPROXY_METRICS_PORT": "9101",
     "RAY_SERVE_HAPROXY_STATS_PORT": "8404",
