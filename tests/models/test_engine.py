@@ -8,7 +8,7 @@ import pytest
 from models.engine import ENGINES, load_engine
 from models.errors import BundleFormatError, UnknownNameError
 
-OUTPUTS = {"logits", "scores", "embedding"}
+OUTPUTS = {"logits", "scores", "embedding", "maps"}
 
 
 def load(name, exported):

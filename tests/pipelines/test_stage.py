@@ -25,7 +25,7 @@ def test_an_unknown_source_ends_in_one_line(tmp_path):
 
 def test_a_missing_folder_ends_in_one_line(tmp_path):
     write_params(tmp_path, sources=["kermany"])
-    assert outcome(tmp_path, "check", "data/raw", "checked.txt", "to_draw.txt") == (
+    assert outcome(tmp_path, "check", "data/raw", "checked.txt", "to_draw.txt", "beginnings") == (
         1,
         "",
         "Expected the files of kermany under data/raw/kermany, but found none. "
@@ -36,7 +36,7 @@ def test_a_missing_folder_ends_in_one_line(tmp_path):
 
 def test_broken_settings_end_in_one_line(tmp_path):
     (tmp_path / "params.yaml").write_text("train: [1, 2\nsplit: {")
-    code, output, complaints = outcome(tmp_path, "check", "data/raw", "checked.txt", "to_draw.txt")
+    code, output, complaints = outcome(tmp_path, "check", "data/raw", "checked.txt", "to_draw.txt", "beginnings")
     assert (code, output) == (1, "")
     assert complaints.startswith("params.yaml: expected YAML, but ")
     assert complaints.count("\n") == 1
