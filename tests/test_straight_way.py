@@ -21,7 +21,7 @@ from tests.pipelines.conftest import laid_over, write_picture
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, dict[str, Any]] = {
-    "draw": {"patients": 60, "height_px": 128},
+    "draw": {"patients": 90, "height_px": 128},
     "train": {"frozen_epochs": 1, "epochs": 1},
     "models": {"baseline": {"epochs": 2}},
     "evaluate": {"replicates": 100},

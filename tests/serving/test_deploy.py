@@ -37,4 +37,8 @@ def test_serve_run_answers_with_the_committed_configuration(production, registry
             assert answer.raise_for_status().json()["model"]["digest"] == production.digest
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()  # or leaving the block would wait for ever
+                raise
