@@ -31,12 +31,16 @@ spread      the same work in processes, or on a Ray cluster
 leakage     the last look at a split
 labels      what each head learns from which image, and how much it counts
 dataset     shards -> batches; augmentation varies them
-fitting     the training loop, and how it goes on after a kill by its checkpoints
+fitting     the training loop
+optimizing  what of a network learns, from which loss, at which rate
+checkpoints what a run leaves to go on from
 workers     the same loop in several processes of a Ray cluster
-gates       the gates' training, against decoys
+gates       the gates' training
+decoys      what is no frontal chest radiograph
 prediction  what a bundle says about the images of a split
 lesions     where findings are known to be
-heat_maps   heat maps scored against lesions; sanity shuffles their weights
+heat_maps   heat maps scored against lesions
+sanity      heat maps of a network whose weights are shuffled
 terms       what a model inherits from the cards of its sources
 comparing   two bundles on the same images
 publish     what is released to everybody

@@ -139,6 +139,7 @@ def learn(job: Job, training: Part, validation: Part, kept: Checkpoints, team: T
             continue
         with team.strategy.scope():
             compile_learner(learner, job.heads, settings, frozen, epochs * steps)
+        team.teach(learner)
         if state:
             goes_on = learner.variables + (learner.optimizer.variables if len(curves) > first else [])
             for variable, value in zip(goes_on, state[: len(goes_on)], strict=True):

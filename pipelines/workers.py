@@ -35,8 +35,26 @@ class Team:
         """This process's images of each batch; a batch of fewer images than processes is left out."""
         return [batch[self.rank :: self.size] for batch in order if len(batch) >= self.size]
 
+    def teach(self, learner: Any) -> None:
+        """Lets the `fit` of a compiled Keras model, made within the strategy's scope, go on in step with the others.
+
+        Its own steps cannot: before the first, Keras 3.15 takes the mean of a pair of inputs and targets, and after
+        each the mean of the loss along an axis it lacks.
+        """
+        if self.size == 1:
+            return
+        import tensorflow as tf
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def step(iterator: Any) -> dict[str, Any]:
+            figures = self.strategy.run(learner.train_step, args=(next(iterator),))
+            return {name: self.strategy.reduce("MEAN", figure, axis=None) for name, figure in figures.items()}
+
+        learner.train_function = step
+        learner._maybe_symbolic_build = lambda **_: None  # what is compiled with a built optimizer is built
+
     def distributed(self, dataset: Any) -> Any:
-        """A `tf.data` set of this process's shares, as Keras takes it."""
+        """A `tf.data` set of this process's shares, as `fit` takes it."""
         return self.strategy.distribute_datasets_from_function(lambda _: dataset)
 
     def told(self, found: Callable[[], T]) -> T:
