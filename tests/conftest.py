@@ -136,10 +136,10 @@ def paediatric_folder(
 ) -> Path:
     """The same network in a bundle that answers about children only, and can tell the real chest from noise."""
     rng = np.random.default_rng(3)
-    chest, noise = read_radiograph_file(chest_dicom), Radiograph(rng.integers(0, 256, (200, 180), np.uint8))
-    chests, decoys, validation = (
-        one.embedding + rng.normal(0, 0.01, (60, FEATURES)) for one in bundle.predict([chest, noise, chest])
-    )
+    chest = bundle.predict([read_radiograph_file(chest_dicom)])[0].embedding
+    chests, validation = rng.normal(chest, 0.01, (2, 60, FEATURES))
+    noise = [Radiograph(rng.integers(0, 256, (200, 180), np.uint8)) for _ in range(60)]
+    decoys = np.stack([one.embedding for one in bundle.predict(noise)])
     folder = tmp_path_factory.mktemp("paediatric")
     network = shutil.copytree(exported, folder / "exported")
     fit_gates(chests, decoys, validation, seed=1).save(network / GATES)
