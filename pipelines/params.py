@@ -153,7 +153,7 @@ class Train(_Section):
         frozen_learning_rate, learning_rate: of Adam, at most, while the backbone is frozen and after; the latter rises
             in the first `warm_up` (share) of its steps and falls along half a cosine.
         weight_decay: of AdamW, on kernels.
-        averaging: momentum of the running mean of weights that is measured and kept; 0 keeps the weights themselves.
+        averaging: momentum of the running mean of weights that takes their place after each epoch; 0 for none.
         loss: "cross_entropy", "focal" (Lin et al. 2017) or "asymmetric" (Ridnik et al. 2021).
         label_smoothing: the share of certainty taken from each label.
         class_balance, source_balance: from 0, every image counts alike, to 1, every class of a finding, and every
@@ -202,6 +202,10 @@ class Train(_Section):
     def _learns(self) -> Self:
         if self.frozen_epochs + self.epochs == 0:
             raise ValueError("frozen_epochs and epochs are both 0: nothing would be learnt")
+        if self.workers > 1 and (self.xla or self.precision == "mixed_float16"):
+            raise ValueError("several workers train in float32 or mixed_bfloat16, and without xla")
+        if self.batch_size < self.workers:
+            raise ValueError("batch_size is smaller than workers: some would have nothing to learn from")
         return self
 
 

@@ -93,8 +93,9 @@ def together(size: int, work: Callable[[Team], None], scratch: Path) -> None:
     from ray.train.tensorflow import TensorflowTrainer
 
     with _cluster() as resources:
-        if resources.get("CPU", 0) < size:
-            reason = f"Expected a Ray cluster with a CPU for each of {size} workers, but it has {resources['CPU']:.0f}."
+        cpus = resources.get("CPU", 0)
+        if cpus < size:
+            reason = f"Expected a Ray cluster with a CPU for each of {size} workers, but it has {cpus:.0f}."
             raise TrainingError(reason=f"{reason} Lower workers in params.yaml, or add nodes.")
         trainer = TensorflowTrainer(
             partial(_join, work, Path.cwd()),

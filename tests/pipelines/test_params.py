@@ -123,6 +123,9 @@ def test_a_model_that_is_not_there_is_refused_with_those_that_are(tmp_path):
             {"thoracic": {"epochs": 0, "frozen_epochs": 0}},
             "models.thoracic: frozen_epochs and epochs are both 0: nothing would be learnt",
         ),
+        ({"thoracic": {"workers": 2, "xla": True}}, "models.thoracic: several workers train in float32 or"),
+        ({"thoracic": {"workers": 2, "precision": "mixed_float16"}}, "models.thoracic: several workers train in"),
+        ({"thoracic": {"workers": 40}}, "models.thoracic: batch_size is smaller than workers"),
     ],
 )
 def test_a_model_that_cannot_be_meant_is_refused(tmp_path, models, said):
