@@ -1,9 +1,9 @@
 """A bundle is written whole or not at all, on disks that are really full or really closed."""
 
 import hashlib
-import resource
 import shutil
 import subprocess
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from models.engine import load_engine
 from models.errors import BundleWriteError, ParityError
 from models.half_precision import round_weights
 from tests.conftest import CARD
+from tests.room import no_file_beyond
 
 PLENTY_BYTES = 4_000_000  # model.keras has 421 kB here, model.onnx 413 kB
 OUTPUTS = {"logits", "scores", "embedding", "maps"}
@@ -21,22 +22,25 @@ OUTPUTS = {"logits", "scores", "embedding", "maps"}
 
 @pytest.fixture
 def disk(tmp_path):
-    """A folder and what leaves it so many bytes of room: on a file system of its own where root may mount one;
-    elsewhere no single file may take more than half of them."""
+    """A folder, and what leaves it so many bytes of room for a while: on a file system of its own where root may mount
+    one; elsewhere no single file may take more than half of them."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False).returncode == 0:
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False).returncode:
+        yield folder, lambda room_bytes: no_file_beyond(room_bytes // 2)
+        return
 
-        def leave(room_bytes):
-            size = shutil.disk_usage(folder).used + room_bytes
-            subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
+    def resize(size_bytes):
+        subprocess.run(["mount", "-o", f"remount,size={size_bytes}", folder], check=True)
 
-        yield folder, leave
-        subprocess.run(["umount", folder], check=True)
-    else:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        yield folder, lambda room_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes // 2, hard))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    @contextmanager
+    def leaving(room_bytes):
+        resize(shutil.disk_usage(folder).used + room_bytes)
+        yield
+        resize(PLENTY_BYTES)
+
+    yield folder, leaving
+    subprocess.run(["umount", folder], check=True)
 
 
 def content(folder):
@@ -80,52 +84,46 @@ def test_a_compact_export_is_half_as_large_and_still_the_network_twice(tmp_path,
 
 @pytest.mark.parametrize("room_bytes", [8_000, 200_000, 600_000])  # within the first, and within the second file
 def test_a_full_disk_stops_an_export_and_leaves_the_older_one(room_bytes, disk, small_network):
-    folder, leave = disk
+    folder, leaving = disk
     export_network(small_network, folder)
     before = content(folder)
-    leave(room_bytes)
-    with pytest.raises(BundleWriteError) as caught:
+    with leaving(room_bytes), pytest.raises(BundleWriteError) as caught:
         export_network(small_network, folder)
     assert_says_what_to_do(caught.value, folder)
     assert content(folder) == before
     assert list(folder.iterdir()) == [folder / name for name in before]
-    leave(PLENTY_BYTES)
     export_network(small_network, folder)
     assert content(folder).keys() == before.keys()
 
 
 def test_a_full_disk_leaves_nothing_of_a_first_export(disk, small_network):
-    folder, leave = disk
+    folder, leaving = disk
     (folder / "ballast").write_bytes(bytes(4096))
-    leave(4096)
-    with pytest.raises(BundleWriteError):
+    with leaving(4096), pytest.raises(BundleWriteError):
         export_network(small_network, folder)
     assert [path.name for path in folder.iterdir()] == ["ballast"]
 
 
 @pytest.mark.parametrize("room_bytes", [8_000, 200_000, 600_000])
 def test_a_full_disk_stops_a_bundle_and_leaves_the_older_one(room_bytes, disk, small_exported, small_manifest):
-    folder, leave = disk
+    folder, leaving = disk
     write_bundle(folder / "pneumonia", small_exported, small_manifest, CARD)
     before, digest = content(folder), load_bundle(folder / "pneumonia").digest
     newer = small_manifest.model_copy(update={"operating_points": (0.1, 0.1, 0.1)})
-    leave(room_bytes)
-    with pytest.raises(BundleWriteError) as caught:
+    with leaving(room_bytes), pytest.raises(BundleWriteError) as caught:
         write_bundle(folder / "pneumonia", small_exported, newer, CARD)
     assert_says_what_to_do(caught.value, folder / "pneumonia")
     assert content(folder) == before
     assert list(folder.iterdir()) == [folder / "pneumonia"]
     assert load_bundle(folder / "pneumonia").digest == digest
-    leave(PLENTY_BYTES)
     write_bundle(folder / "pneumonia", small_exported, newer, CARD)
     assert load_bundle(folder / "pneumonia").manifest.operating_points == (0.1, 0.1, 0.1)
 
 
 def test_a_full_disk_leaves_nothing_of_a_first_bundle(disk, small_exported, small_manifest):
-    folder, leave = disk
+    folder, leaving = disk
     (folder / "ballast").write_bytes(bytes(4096))
-    leave(600_000)
-    with pytest.raises(BundleWriteError):
+    with leaving(600_000), pytest.raises(BundleWriteError):
         write_bundle(folder / "pneumonia", small_exported, small_manifest, CARD)
     assert [path.name for path in folder.iterdir()] == ["ballast"]
 

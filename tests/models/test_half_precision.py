@@ -1,6 +1,5 @@
 """Rounded weights take half the room, and whoever reads the files gets exactly the rounded ones."""
 
-import resource
 import zipfile
 
 import numpy as np
@@ -12,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from models.engine import ENGINES, load_engine
 from models.half_precision import compact_graph, compact_keras, round_weights
+from tests.room import no_file_beyond
 
 EXACT = 2.0**-21  # relative; of numbers that a few float32 operations made
 
@@ -227,20 +227,10 @@ def test_a_damaged_file_stays_as_it_was(compact, name, refusal, tmp_path):
     ]
 
 
-@pytest.fixture
-def no_room():
-    """No file may grow beyond 2,000 bytes, as on a disk that is nearly full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize(("compact", "name"), [(compact_graph, "model.onnx"), (compact_keras, "model.keras")])
-def test_a_file_stays_as_it_was_where_there_is_no_room(compact, name, originals, copied, request):
+def test_a_file_stays_as_it_was_where_there_is_no_room(compact, name, originals, copied):
     path = copied(name)
-    request.getfixturevalue("no_room")
-    with pytest.raises(OSError, match="File too large"):
+    with no_file_beyond(2000), pytest.raises(OSError, match="File too large"):
         compact(path)
     assert path.read_bytes() == (originals / name).read_bytes()
     assert list(path.parent.iterdir()) == [path]
