@@ -40,9 +40,13 @@ class Synthetic(Source):
             age_years=float(record["age_years"]),
             sex=record["sex"],
             findings=findings,
-            masks={
-                finding: mask
-                for finding in sorted(drawn)
-                if (mask := f"{MASKS}/{record['image']}__{finding}.png") in raw
-            },
+            masks=_masks(raw, record, drawn),
         )
+
+
+def _masks(raw: RawFiles, record: dict[str, str], drawn: set[str]) -> dict[str, str]:
+    paths = {finding: f"{MASKS}/{record['image']}__{finding}.png" for finding in sorted(drawn)}
+    masks = {finding: path for finding, path in paths.items() if path in raw}
+    if "Pneumonia" in masks:  # one of the two kinds, with the same lesions
+        masks[record["pneumonia"]] = masks["Pneumonia"]
+    return masks

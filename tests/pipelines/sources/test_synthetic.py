@@ -23,7 +23,7 @@ def published(folder, rng):
     )
     for name in ("p0000-0", "p0001-0", "p0002-0"):
         write_picture(raw / f"images/{name}.png", rng)
-    for name in ("p0001-0__Infiltration", "p0002-0__Nodule"):
+    for name in ("p0001-0__Infiltration", "p0001-0__Pneumonia", "p0002-0__Nodule"):
         write_picture(raw / f"masks/{name}.png", rng)
     return raw
 
@@ -42,13 +42,23 @@ def test_records_give_findings_and_the_masks_that_are_there(tmp_path, noise):
     assert {finding for finding, value in viral.findings.items() if value} == {
         "Viral Pneumonia", "Infiltration", "Pneumonia"
     }  # fmt: skip
-    assert viral.masks == {"Infiltration": "masks/p0001-0__Infiltration.png"}
+    assert viral.masks == {
+        "Infiltration": "masks/p0001-0__Infiltration.png",
+        "Pneumonia": "masks/p0001-0__Pneumonia.png",
+        "Viral Pneumonia": "masks/p0001-0__Pneumonia.png",
+    }
     assert nodule.masks == {"Nodule": "masks/p0002-0__Nodule.png"}
 
 
 def test_another_disease_has_none_of_the_three_classes(tmp_path, noise):
     nodule = listed(Synthetic(), published(tmp_path, noise))[2]
     assert nodule.findings == ABSENT | {"Nodule": 1}
+
+
+def test_a_mask_that_is_not_there_is_of_no_finding(tmp_path, noise):
+    raw = published(tmp_path, noise)
+    (raw / "masks/p0001-0__Pneumonia.png").unlink()
+    assert listed(Synthetic(), raw)[1].masks == {"Infiltration": "masks/p0001-0__Infiltration.png"}
 
 
 def test_a_row_whose_image_is_missing_is_a_row(tmp_path, noise):
