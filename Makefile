@@ -10,6 +10,7 @@ INSTALLED := .venv/installed
 ## candidates. ONCE=1 stops after the answer.
 demo: $(INSTALLED)
 	dvc repro
+	[ -e data/registry/keys/private.pem ] || thorax registry keygen
 	thorax registry register thoracic pneumonia --released
 	thorax registry promote thoracic
 	thorax registry promote pneumonia

@@ -19,5 +19,6 @@ half_precision  weights of 8 significant bits, and files that hold no more
 bundle          the folder that leaves training and enters serving; the only predict
 bundle_writing  writes that folder, whole and checked, or not at all
 card            what a person should know of a bundle
-registry        name, version and alias -> a verified bundle
+signing         who vouches for a bundle: keys, signatures, whom to trust
+registry        name, version and alias -> a verified bundle; what served when
 """

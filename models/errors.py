@@ -26,11 +26,17 @@
     │   ├── BundleWriteError           it could not be written; nothing is left behind
     │   ├── BundleFormatError          its manifest is missing, newer or malformed
     │   ├── BundleDigestError          a file differs from what was released
+    │   ├── SignatureError             nobody who is trusted vouches for it
     │   ├── ParityError                the exported graph disagrees with the trained one
     │   └── LicenceError               it may not be given to others
     ├── RegistryError                  the model registry says no
     │   ├── RegistryUnreachableError   it does not answer
-    │   └── ModelNotFoundError         no such model, version or alias
+    │   ├── ModelNotFoundError         no such model, version or alias
+    │   ├── SigningKeyError            a key is missing or cannot be used
+    │   ├── ConflictError              somebody else was faster
+    │   ├── ArchiveError               a file for another site cannot be written or read
+    │   ├── HistoryError               the history was changed, or an entry removed
+    │   └── GateError                  a version does not pass what a release must pass
     └── ServiceError                   the service cannot answer this, or not now
         ├── BadRequestError            the request is not what the interface describes
         ├── NotReadyError              a model is not loaded yet, or has failed
@@ -248,6 +254,13 @@ class BundleDigestError(BundleError):
     message = "{path}: expected {expected}, but received {received}. The bundle is not loaded; download it again."
 
 
+class SignatureError(BundleError):
+    """Nobody who is trusted vouches for the bundle as it is."""
+
+    code = "signature"
+    message = "{path}: expected the signature of a trusted key, but {reason}. The bundle is not loaded."
+
+
 class ParityError(BundleError):
     """The exported graph disagrees with the trained network."""
 
@@ -280,6 +293,49 @@ class ModelNotFoundError(RegistryError):
 
     code = "model_not_found"
     message = "The registry holds no {wanted}; it holds: {known}."
+
+
+class SigningKeyError(RegistryError):
+    """A key is missing or cannot be used."""
+
+    code = "signing_key"
+    message = "Expected {expected} at {path}, but {reason}. {remedy}"
+
+
+class ConflictError(RegistryError):
+    """Somebody else changed the aliases of the model in the same moment."""
+
+    code = "conflict"
+    message = (
+        "Nothing was changed: expected the history of {name} to end at entry {expected}, but {who} was faster: {what}. "
+        "Look at it (thorax registry history {name}) and decide again."
+    )
+
+
+class ArchiveError(RegistryError):
+    """A file for another site cannot be written or read."""
+
+    code = "archive"
+    message = "Expected {expected} at {path}, but {reason}. Nothing was changed."
+
+
+class HistoryError(RegistryError):
+    """The history was changed, or an entry removed."""
+
+    code = "history"
+    message = (
+        "The history of {name} cannot be trusted: {reason}. Find out who changed it; nothing is promoted until then."
+    )
+
+
+class GateError(RegistryError):
+    """A version does not pass what a release must pass."""
+
+    code = "gate"
+    message = (
+        "{name} version {version} was not promoted: {failed} failed. Mend it, or promote with --override and --reason; "
+        "the history keeps both."
+    )
 
 
 class ServiceError(ThoraxError):

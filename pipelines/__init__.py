@@ -42,6 +42,7 @@ lesions     where findings are known to be
 heat_maps   heat maps scored against lesions
 sanity      heat maps of a network whose weights are shuffled
 terms       what a model inherits from the cards of its sources
+promotion   what a version must pass before it may be in production
 comparing   two bundles on the same images
 publish     what is released to everybody
 lineage     commit, data and versions behind a bundle

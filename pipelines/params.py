@@ -221,6 +221,24 @@ class Evaluate(_Section):
     seed: int
 
 
+class Promote(_Section):
+    """What a version must pass before it may be in production; see `pipelines.promotion`.
+
+    Attributes:
+        margin: of AUROC that a finding may lose against production, at the lower end of the 95 % interval.
+        margins: by finding, where another is meant.
+        min_positives: test images that show a finding; with fewer it is not judged.
+        ece: largest expected calibration error, at the lower end of the 95 % interval.
+        accept_confounded: findings that features without disease may tell nearly as well.
+    """
+
+    margin: Share
+    margins: dict[str, Share] = {}
+    min_positives: PositiveInt
+    ece: Share
+    accept_confounded: list[str] = []
+
+
 class Params(_Section):
     """All of params.yaml.
 
@@ -238,6 +256,7 @@ class Params(_Section):
     split: Split
     models: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Train], Field(min_length=1)]
     evaluate: Evaluate
+    promote: Promote
 
     def model(self, name: str) -> Train:
         """The settings of a model.
@@ -271,7 +290,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise SettingsError(where=path, reason=reason)
     for name, model in params.models.items():
         if model.task not in params.tasks:
-            raise SettingsError(where=path, reason=f"models.{name}.task: {model.task} is not among the tasks")
+            reason = f"expected one of the tasks {', '.join(params.tasks)}, but received {model.task}"
+            raise SettingsError(where=path, reason=f"models.{name}.task: {reason}")
     if params.split.validation + params.split.calibration + params.split.test >= 1:
         raise SettingsError(where=path, reason="split: validation, calibration and test leave nothing to train on")
     return params

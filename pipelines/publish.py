@@ -12,6 +12,7 @@ from pipelines.stage import run_stage
 
 RELEASED = Path("data/released")
 CARDS = Path("data/sources")
+AUDIT = Path("data/audit/summary.json")
 REPRODUCE = "make released"
 MOST_BYTES = 25_000_000
 """Of all bundles together: each version of them stays in git for ever."""
@@ -24,7 +25,8 @@ def publish(model: str, checkout: Path, cards: Path, released: Path) -> Manifest
         model: its name.
         checkout: where `dvc repro` has released it.
         cards: holds a card a source.
-        released: the folder to write into; `<model>/`, `<model>.metrics.json` and `params.yaml` are replaced.
+        released: the folder to write into; `<model>/`, `<model>.metrics.json`, `audit.json` and `params.yaml` are
+            replaced.
 
     Returns:
         The manifest as it was written.
@@ -41,9 +43,14 @@ def publish(model: str, checkout: Path, cards: Path, released: Path) -> Manifest
     _check_allowed(folder, manifest)
     _check_size(folder, [other.parent for other in released.glob(f"*/{MANIFEST}") if other.parent.name != model])
     load_params(checkout / "params.yaml")
+    read_figures(checkout / AUDIT)
     card = card_of(manifest, read_figures(metrics), cards, REPRODUCE)
     written = write_bundle(released / model, folder, manifest, card)
-    for source, target in ((metrics, f"{model}.metrics.json"), (checkout / "params.yaml", "params.yaml")):
+    for source, target in (
+        (metrics, f"{model}.metrics.json"),
+        (checkout / AUDIT, "audit.json"),
+        (checkout / "params.yaml", "params.yaml"),
+    ):
         shutil.copyfile(source, released / target)
     return written
 

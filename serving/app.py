@@ -26,7 +26,7 @@ def build(args: dict[str, str]) -> Any:
 
 def application(settings: Settings) -> Any:
     """The application of these settings; raises as `build` does."""
-    registry = Registry(settings.registry_address, settings.registry_folder)
+    registry = Registry(settings.registry_address, settings.registry_folder, settings.keys)
     predictors, descriptions = {}, []
     for asked in settings.models:
         name, _, alias = asked.partition("@")
@@ -35,12 +35,13 @@ def application(settings: Settings) -> Any:
         served = ServedModel(ModelName(name=name, version=version.version, digest=version.digest), alias, bundle)
         predictors[name] = predictor(served, settings)
         manifest, _ = read_manifest(bundle, version.digest)
-        descriptions.append(_description(version, manifest, (bundle / CARD).read_text(encoding="utf-8")))
+        card = (bundle / CARD).read_text(encoding="utf-8")
+        descriptions.append(_description(version, registry.figures(version), manifest, card))
     front_door: Any = Api  # which Serve's decorators have made a deployment
     return front_door.bind(predictors, descriptions, settings)
 
 
-def _description(version: ModelVersion, manifest: Manifest, card: str) -> ModelDescription:
+def _description(version: ModelVersion, figures: dict[str, float], manifest: Manifest, card: str) -> ModelDescription:
     return ModelDescription(
         name=version.name,
         version=version.version,
@@ -49,6 +50,6 @@ def _description(version: ModelVersion, manifest: Manifest, card: str) -> ModelD
         findings=list(manifest.findings),
         age_group=manifest.age_group,
         confounded=list(manifest.confounded),
-        metrics=dict(version.metrics),
+        metrics=figures,
         card=card,
     )

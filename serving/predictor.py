@@ -15,6 +15,7 @@ from models.bundle import Prediction, load_bundle
 from models.errors import RadiographError
 from models.radiograph import RadiographTags
 from models.reading import ReadingLimits, read_radiograph
+from models.signing import verify_bundle
 from monitoring.backends import RayRecorder
 from monitoring.metrics import FINDING_SCORE, MODEL_INFO, PREDICTION_SECONDS, PREDICTIONS
 from serving.answering import prediction_response
@@ -53,11 +54,14 @@ class Predictor:
         settings: of the service.
 
     Raises:
-        BundleError: the bundle is not what the registry says; the replica does not start.
+        BundleError: the bundle is not what the registry says, or nobody who is trusted signed it; the replica does not
+            start.
+        SigningKeyError: no key is trusted.
     """
 
     def __init__(self, model: ServedModel, settings: Settings) -> None:
         self._model = model.name
+        verify_bundle(model.bundle, settings.keys.trusted)
         self._bundle = load_bundle(model.bundle, model.name.digest, settings.engine, settings.engine_threads)
         self._limits = ReadingLimits(settings.max_upload_bytes, settings.max_pixels)
         self._readers = ThreadPoolExecutor(settings.reading_threads, "reading")

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.engine import ENGINES
 from models.errors import SettingsError
+from models.signing import Keys
 
 PREFIX = "THORAX_"
 _MEBIBYTE = 1024 * 1024
@@ -24,6 +25,8 @@ class Settings(BaseSettings):
         models: what serves, `name@alias` or `name@version`, separated by commas; the first answers by default.
         registry_uri: of the model registry; empty for a SQLite file in `registry_folder`.
         registry_folder: for the registry's files and for downloaded bundles.
+        signing_key: the file of the private key; empty for the one that `thorax registry keygen` makes.
+        trusted_keys: the folder of public keys whose signatures count; empty for the one beside it.
         engine: a key of `models.engine.ENGINES`.
         engine_threads: of one replica's engine; 0 leaves it to the engine.
         reading_threads: of one replica, for decoding and preprocessing.
@@ -46,6 +49,8 @@ class Settings(BaseSettings):
     )
     registry_uri: str = ""
     registry_folder: Path = Path("data/registry")
+    signing_key: str = ""
+    trusted_keys: str = ""
     engine: str = "openvino"
     engine_threads: Annotated[int, Field(ge=0)] = 0
     reading_threads: PositiveInt = 4
@@ -92,6 +97,12 @@ class Settings(BaseSettings):
     def registry_address(self) -> str:
         """The registry's URI, whichever way it was set."""
         return self.registry_uri or f"sqlite:///{self.registry_folder.absolute() / 'mlflow.db'}"
+
+    @property
+    def keys(self) -> Keys:
+        """What signs here and whom to trust."""
+        made = Keys.below(self.registry_folder)
+        return Keys(Path(self.signing_key or made.private), Path(self.trusted_keys or made.trusted))
 
 
 def _is_loopback(host: str) -> bool:

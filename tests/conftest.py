@@ -25,6 +25,7 @@ from models.gates import Gates, fit_gates
 from models.radiograph import Radiograph
 from models.reading import read_radiograph_file
 from models.registry import PRODUCTION, ModelVersion, Registry
+from models.signing import Keys, make_key
 
 pytest_plugins = ["tests.remotes"]
 
@@ -125,9 +126,27 @@ def production(registry_folder: Path, bundle_folder: Path) -> ModelVersion:
 
 
 def _promoted(registry_folder: Path, bundle: Path, metrics: dict[str, float]) -> ModelVersion:
-    registry = Registry(f"sqlite:///{registry_folder / 'mlflow.db'}", registry_folder)
-    version = registry.register(bundle, metrics)
-    return registry.set_alias(version.name, PRODUCTION, version.version)
+    registry = registry_in(registry_folder)
+    return registry.promote(registry.register(bundle, metrics, "tester"), "tester")
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a registry that holds nothing; MLflow takes seconds to make one."""
+    folder = tmp_path_factory.mktemp("empty")
+    registry_in(folder).names()
+    return folder / "mlflow.db"
+
+
+def registry_in(folder: Path, empty_database: Path | None = None) -> Registry:
+    """The registry in a folder, with a key that signs; where it is new, a copy of the empty one saves time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if empty_database is not None:
+        shutil.copyfile(empty_database, folder / "mlflow.db")
+    keys = Keys.below(folder)
+    if not keys.private.exists():
+        make_key(keys.private, keys.trusted)
+    return Registry(f"sqlite:///{folder / 'mlflow.db'}", folder, keys)
 
 
 @pytest.fixture(scope="session")

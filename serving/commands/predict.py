@@ -49,7 +49,7 @@ def _load(settings: Settings, model: str) -> tuple[Bundle, ModelName]:
         bundle = load_bundle(Path(model), None, settings.engine, settings.engine_threads)
         return bundle, ModelName(name=bundle.manifest.name, version="unregistered", digest=bundle.digest)
     name, _, alias = model.partition("@")
-    registry = Registry(settings.registry_address, settings.registry_folder)
+    registry = Registry(settings.registry_address, settings.registry_folder, settings.keys)
     version = registry.resolve(name, alias or PRODUCTION)
     folder = registry.download(version)
     bundle = load_bundle(folder, version.digest, settings.engine, settings.engine_threads)

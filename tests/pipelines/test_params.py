@@ -116,7 +116,10 @@ def test_a_model_that_is_not_there_is_refused_with_those_that_are(tmp_path):
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ({"thoracic": {"task": "heart"}}, "models.thoracic.task: heart is not among the tasks"),
+        (
+            {"thoracic": {"task": "heart"}},
+            "models.thoracic.task: expected one of the tasks pneumonia, thoracic, but received heart",
+        ),
         ({"Bad name": {"task": "thoracic"}}, "models.Bad name"),
         ({"thoracic": {"heads": [{"name": "a", "findings": []}]}}, "models.thoracic.heads.0.findings: List should"),
         (

@@ -15,6 +15,7 @@ from tests.pipelines.bundles import export_small
 from tests.pipelines.conftest import ROOT
 
 CARDS = ROOT / "data/sources"
+AUDIT = {"images": 12, "official_leaks": 0}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,8 @@ def checkout(tmp_path, small):
             write_bundle(root / "data/bundles" / model, exported, changed, "# As it was released there\n")
             (root / "data/evaluation" / model).mkdir(parents=True)
             (root / "data/evaluation" / model / "metrics.json").write_text(json.dumps(FIGURES))
+        (root / "data/audit").mkdir(parents=True, exist_ok=True)
+        (root / "data/audit/summary.json").write_text(json.dumps(AUDIT))
         return root
 
     return write
@@ -58,8 +61,10 @@ def test_bundle_figures_and_parameters_come_together(checkout, tmp_path):
         assert bundle.manifest == written
         assert bundle.manifest.name == model
         assert json.loads((released / f"{model}.metrics.json").read_text()) == FIGURES
+    assert json.loads((released / "audit.json").read_text()) == AUDIT
     assert (released / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
     assert sorted(path.name for path in released.iterdir()) == [
+        "audit.json",
         "params.yaml",
         "pneumonia",
         "pneumonia.metrics.json",
@@ -81,7 +86,7 @@ def test_a_newer_bundle_replaces_the_one_that_is_there(checkout, tmp_path):
     root = checkout("pneumonia")
     for _ in range(2):
         publish("pneumonia", root, CARDS, tmp_path / "released")
-    assert len(list((tmp_path / "released").iterdir())) == 3
+    assert len(list((tmp_path / "released").iterdir())) == 4
 
 
 def refused(error, words, root, tmp_path, model="pneumonia"):
@@ -116,7 +121,12 @@ def test_what_was_never_released_there_is_named(checkout, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "error"), [("data/evaluation/pneumonia/metrics.json", DataError), ("params.yaml", SettingsError)]
+    ("file", "error"),
+    [
+        ("data/audit/summary.json", DataError),
+        ("data/evaluation/pneumonia/metrics.json", DataError),
+        ("params.yaml", SettingsError),
+    ],
 )
 def test_without_figures_or_parameters_nothing_is_copied(checkout, tmp_path, file, error):
     root = checkout("pneumonia")

@@ -38,7 +38,7 @@ def test_serve_run_answers_with_the_committed_configuration(production, registry
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(60)
+                process.wait(300)  # Serve drains its replicas for half a minute, on an idle machine
             except subprocess.TimeoutExpired:
                 process.kill()  # or leaving the block would wait for ever
                 raise

@@ -1,10 +1,12 @@
 """What a predictor asks of Ray, and what it refuses to start with; its answers are tested through the door."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from models.errors import BundleDigestError
+from models.errors import BundleDigestError, SignatureError
+from models.signing import Keys, make_key, sign_bundle
 from serving.predictor import Predictor, ServedModel, predictor
 from serving.schemas import ModelName
 from serving.settings import Settings
@@ -34,6 +36,21 @@ def test_each_model_is_a_deployment_of_its_own_name():
     assert deployment().name == "predictor-pneumonia"
 
 
-def test_a_replica_does_not_start_with_another_bundle_than_the_registry_names(bundle_folder):
+@pytest.fixture
+def settings(tmp_path):
+    """Settings with a key of the test's own."""
+    keys = Keys.below(tmp_path)
+    make_key(keys.private, keys.trusted)
+    return Settings(registry_folder=tmp_path)
+
+
+def test_a_replica_does_not_start_with_another_bundle_than_the_registry_names(bundle_folder, settings, tmp_path):
+    bundle = shutil.copytree(bundle_folder, tmp_path / "bundle")
+    sign_bundle(bundle, settings.keys.private)
     with pytest.raises(BundleDigestError, match=f"expected sha256:{'0' * 64}"):
-        Predictor(served(bundle_folder), Settings())
+        Predictor(served(bundle), settings)
+
+
+def test_a_replica_does_not_start_with_a_bundle_that_nobody_signed(bundle_folder, settings):
+    with pytest.raises(SignatureError, match="it has no bundle"):
+        Predictor(served(bundle_folder), settings)

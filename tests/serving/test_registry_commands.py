@@ -1,8 +1,10 @@
 """`thorax registry` on a real SQLite registry."""
 
+import hashlib
 import json
 import math
 import shutil
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,9 @@ import pytest
 
 from models.bundle_writing import write_bundle
 from models.radiograph import Radiograph
-from models.registry import Registry
-from tests.conftest import CARD, free_port
+from tests.conftest import CARD, free_port, registry_in
 from tests.pipelines.bundles import write_radiographs
+from tests.pipelines.conftest import ROOT
 
 # A small metrics.json of the evaluate stage: figures of all images, of subgroups, ones that are not defined or no
 # figures, and branches of which only the probes are registered.
@@ -20,17 +22,29 @@ EVALUATION = {
     "test": {
         "overall": {
             "images": 4,
-            "findings": {"Normal": {"auroc": {"value": 0.75, "low": 0.5, "high": 1.0}, "auprc": {"value": None}}},
+            "findings": {
+                "Normal": {
+                    "positives": 12,
+                    "auroc": {"value": 0.75, "low": 0.5, "high": 1.0},
+                    "auprc": {"value": None},
+                    "ece": {"value": 0.0625, "low": 0.03125, "high": 0.5},
+                }
+            },
             "confusion_matrix": [[2, 1], [0, 1]],
         },
         "by_sex": {"F": {"mean_auroc": {"value": 0.25}}},
     },
     "probes": {"Normal": {"trivial": {"value": 0.625, "low": math.inf}, "confounded": True, "feature": "sharpness"}},
     "heat_maps": {"hit_rate": 0.5, "examples": ["iVBORw0KGgo="]},
-    "sanity": {"changed": 1.0},
+    "sanity": {"correlation": 0.125, "passes": True},
 }
+AUDIT = {"images": 4, "groups": 3, "official_leaks": 0, "shortcut_warnings": 1}
 FIGURES = {
     "test/overall/images": 4.0,
+    "test/overall/findings/Normal/positives": 12.0,
+    "test/overall/findings/Normal/ece/value": 0.0625,
+    "test/overall/findings/Normal/ece/low": 0.03125,
+    "test/overall/findings/Normal/ece/high": 0.5,
     "test/overall/findings/Normal/auroc/value": 0.75,
     "test/overall/findings/Normal/auroc/low": 0.5,
     "test/overall/findings/Normal/auroc/high": 1.0,
@@ -39,14 +53,22 @@ FIGURES = {
 
 
 @pytest.fixture
-def project(tmp_path, bundle_folder, paediatric_folder):
+def project(tmp_path, bundle_folder, paediatric_folder, empty_database):
     """A folder as `dvc repro` leaves it, with a bundle that came with the project."""
     shutil.copytree(bundle_folder, tmp_path / "data/bundles/pneumonia")
     shutil.copytree(paediatric_folder, tmp_path / "data/released/paediatric")
     for metrics in ("data/evaluation/pneumonia/metrics.json", "data/released/paediatric.metrics.json"):
-        (tmp_path / metrics).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / metrics).write_text(json.dumps(EVALUATION))
+        write_document(tmp_path / metrics, EVALUATION)
+    for audit in ("data/audit/summary.json", "data/released/audit.json"):
+        write_document(tmp_path / audit, AUDIT)
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    registry_in(tmp_path / "data/registry", empty_database)
     return tmp_path
+
+
+def write_document(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
 
 
 def add_model(project, name, exported, manifest):
@@ -58,17 +80,24 @@ def add_model(project, name, exported, manifest):
 def test_a_bundle_is_registered_as_candidate_shown_and_promoted(thorax, project, bundle):
     registered = thorax("registry", "register", "pneumonia").out
     assert registered == f"pneumonia\t1\tcandidate\t{bundle.digest}\n"
-    promoted = thorax("registry", "promote", "pneumonia").out
+    *gates, promoted = thorax("registry", "promote", "pneumonia").out.splitlines(keepends=True)
     assert promoted == f"pneumonia\t1\tcandidate, production\t{bundle.digest}\n"
+    assert [line.split()[0] for line in gates] == ["pass"] * 8
     assert thorax("registry", "list").out == promoted
     shown = thorax("registry", "show", "pneumonia")
     assert thorax("registry", "show", "pneumonia", "1") == shown
-    assert json.loads(shown.out) == {
+    told = json.loads(shown.out)
+    assert told.pop("registered").startswith("20")
+    assert len(told.pop("signed_by")) == 16
+    assert told == {
         "name": "pneumonia",
         "version": "1",
         "aliases": ["candidate", "production"],
         "digest": bundle.digest,
         "commit": "0" * 40,
+        "data": "sha256:" + "0" * 64,
+        "checkout": "unknown",
+        "dirty": "false",
         "metrics": FIGURES,
     }
 
@@ -109,10 +138,126 @@ def test_registering_the_same_bundle_again_makes_no_new_version(thorax, project)
     assert thorax("registry", "register", "pneumonia") == first
 
 
-def test_a_version_can_be_promoted_to_an_alias_of_any_name(thorax, project):
+def test_another_alias_is_set_without_gates(thorax, project):
     thorax("registry", "register", "pneumonia")
     promoted = thorax("registry", "promote", "pneumonia", "1", "--to", "shadow").out
     assert promoted.startswith("pneumonia\t1\tcandidate, shadow\t")
+    refused = thorax("registry", "promote", "pneumonia", "1", "--to", "staging")
+    assert refused.code == 1
+    assert refused.err.startswith("Expected one of the aliases candidate, shadow, canary, production, but received")
+
+
+@pytest.mark.parametrize("alias", ["production", "canary"])
+def test_what_fails_a_gate_does_not_serve_unless_overridden_with_a_reason(thorax, project, alias):
+    write_document(project / "data/audit/summary.json", AUDIT | {"official_leaks": 2})
+    thorax("registry", "register", "pneumonia")
+    refused = thorax("registry", "promote", "pneumonia", "--to", alias)
+    assert refused.code == 1
+    assert refused.err.startswith("pneumonia version 1 was not promoted: audit failed. ")
+    assert "FAIL  audit               4 images in 3 groups, 2 leaks, 1 shortcut warnings" in refused.out
+    assert thorax("registry", "promote", "pneumonia", "--to", alias, "--override").code == 2
+    words = ("--override", "--reason", "leaks are of a test set that nobody uses", "--by", "Dr. Chief")
+    promoted = thorax("registry", "promote", "pneumonia", "--to", alias, *words)
+    assert promoted.code == 0
+    *_, last = thorax("registry", "history", "pneumonia").out.splitlines()
+    assert last.endswith(
+        "promote version 1 by Dr. Chief, over the failed gates audit: leaks are of a test set that nobody uses"
+    )
+
+
+def test_production_goes_back_in_one_command(thorax, project, exported, manifest):
+    thorax("registry", "register", "pneumonia")
+    thorax("registry", "promote", "pneumonia")
+    write_bundle(
+        project / "data/bundles/pneumonia", exported, manifest.model_copy(update={"confounded": ("Normal",)}), CARD
+    )
+    thorax("registry", "register", "pneumonia")
+    thorax("registry", "promote", "pneumonia", "--override", "--reason", "shortcuts are accepted")
+    back = thorax("registry", "rollback", "pneumonia", "--by", "ann", "--reason", "too many false alarms")
+    assert back.out.startswith("pneumonia\t1\tproduction\t")
+    *_, last = thorax("registry", "history", "pneumonia").out.splitlines()
+    assert last.endswith("rollback version 1 by ann: too many false alarms")
+
+
+def test_what_was_in_production_on_a_day_is_told(thorax, project):
+    thorax("registry", "register", "pneumonia")
+    thorax("registry", "promote", "pneumonia")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert thorax("registry", "history", "pneumonia", "--at", today).out.startswith("pneumonia\t1\t")
+    refused = thorax("registry", "history", "pneumonia", "--at", "2020-02-29")
+    assert (refused.code, refused.out) == (1, "")
+    assert "version of pneumonia in production at 2020-02-29" in refused.err
+    assert thorax("registry", "history", "pneumonia", "--at", "yesterday").code == 2
+    refused = thorax("registry", "history", "dermatology")
+    assert refused.err.startswith("The registry holds no history of 'dermatology'; it holds: pneumonia.")
+
+
+def test_code_that_is_not_committed_is_registered_only_if_that_is_wanted(thorax, project, exported, manifest):
+    training = manifest.training.model_copy(update={"commit": "1" * 40 + "-dirty"})
+    write_bundle(project / "data/bundles/pneumonia", exported, manifest.model_copy(update={"training": training}), CARD)
+    refused = thorax("registry", "register", "pneumonia")
+    assert refused.code == 1
+    assert refused.err.startswith("data/bundles/pneumonia was trained with code that is not committed.")
+    assert thorax("registry", "list").out == ""
+    assert thorax("registry", "register", "pneumonia", "--allow-dirty").code == 0
+    shown = json.loads(thorax("registry", "show", "pneumonia", "candidate").out)
+    assert (shown["dirty"], shown["commit"]) == ("true", "1" * 40 + "-dirty")
+
+
+def test_the_lock_of_the_run_is_recorded(thorax, project):
+    (project / "dvc.lock").write_text("schema: '2.0'\n")
+    thorax("registry", "register", "pneumonia")
+    expected = hashlib.sha256((project / "dvc.lock").read_bytes()).hexdigest()
+    assert json.loads(thorax("registry", "show", "pneumonia", "1").out)["dvc_lock"] == f"sha256:{expected}"
+
+
+def test_keys_are_made_once(thorax):
+    made = thorax("registry", "keygen")
+    assert made.out.startswith("data/registry/keys/private.pem signs from now on; data/registry/keys/trusted/")
+    refused = thorax("registry", "keygen")
+    assert refused.code == 1
+    assert "there is one already" in refused.err
+
+
+def test_without_a_key_nothing_is_registered(thorax, project):
+    shutil.rmtree(project / "data/registry/keys")
+    refused = thorax("registry", "register", "pneumonia")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.endswith("Run: thorax registry keygen\n")
+    assert thorax("registry", "list").out == ""
+
+
+def test_verify_tells_what_is_wrong(thorax, project):
+    thorax("registry", "register", "pneumonia")
+    verified = thorax("registry", "verify")
+    assert (verified.code, verified.err) == (0, "")
+    assert verified.out == "pneumonia: history, aliases, files and signatures are as they should be\n"
+    (graph,) = (project / "data/registry/artifacts").rglob("model.onnx")
+    graph.write_bytes(graph.read_bytes() + b"\0")
+    verified = thorax("registry", "verify", "pneumonia")
+    assert (verified.code, verified.out) == (1, "")
+    assert "model.onnx: expected sha256:" in verified.err
+
+
+def test_a_version_travels_to_another_registry_as_a_file(thorax, project, tmp_path):
+    thorax("registry", "register", "pneumonia")
+    assert thorax("registry", "export", "pneumonia", "candidate", "pneumonia.tar").code == 0
+    elsewhere = {"registry_folder": tmp_path / "elsewhere", "trusted_keys": project / "data/registry/keys/trusted"}
+    refused = thorax("registry", "import", "pneumonia.tar", registry_folder=tmp_path / "stranger")
+    assert refused.code == 1
+    thorax("registry", "keygen", **elsewhere)
+    taken = thorax("registry", "import", "pneumonia.tar", "--by", "bob", **elsewhere)
+    assert taken.out.startswith("pneumonia\t1\tcandidate\tsha256:")
+    assert thorax("registry", "history", "pneumonia", **elsewhere).out.endswith(
+        "import version 1 by bob: from pneumonia.tar\n"
+    )
+
+
+def test_prune_deletes_only_what_is_old(thorax, project):
+    thorax("registry", "register", "pneumonia")
+    assert thorax("registry", "prune", "pneumonia").out == ""
+    assert thorax("registry", "prune", "pneumonia", "--days", "0").code == 2
+    assert thorax("registry", "list").out.startswith("pneumonia\t1\t")
 
 
 def test_predict_finds_the_model_in_the_registry_by_alias_version_or_name(
@@ -211,7 +356,9 @@ def test_without_its_test_images_nothing_is_compared(thorax, compared, missing, 
 def test_an_unknown_alias_is_refused_with_those_that_are_known(thorax, production, registry_folder, words):
     refused = thorax("registry", *words, registry_folder=registry_folder)
     assert (refused.code, refused.out) == (1, "")
-    assert refused.err == "The registry holds no pneumonia@staging; it holds: pneumonia@1, pneumonia@production.\n"
+    assert refused.err == (
+        "The registry holds no pneumonia@staging; it holds: pneumonia@1, pneumonia@candidate, pneumonia@production.\n"
+    )
 
 
 def test_an_unknown_model_is_refused(thorax, production, registry_folder):
@@ -222,7 +369,7 @@ def test_an_unknown_model_is_refused(thorax, production, registry_folder):
 
 def test_what_was_registered_is_there_for_other_programs(thorax, project, bundle):
     thorax("registry", "register", "pneumonia")
-    registry = Registry(f"sqlite:///{project / 'data/registry/mlflow.db'}", project / "data/registry")
+    registry = registry_in(project / "data/registry")
     assert registry.resolve("pneumonia", "candidate").digest == bundle.digest
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.registry import PRODUCTION, Registry
-from tests.conftest import free_port, own_ports
+from tests.conftest import free_port, own_ports, registry_in
 
 
 @pytest.fixture
@@ -40,9 +39,9 @@ def refused(tmp_path):
 @pytest.fixture
 def registry(tmp_path, bundle_folder):
     """A registry of the test's own, to be damaged as it likes."""
-    registry = Registry(f"sqlite:///{tmp_path / 'registry' / 'mlflow.db'}", tmp_path / "registry")
-    version = registry.register(bundle_folder, {})
-    registry.set_alias(version.name, PRODUCTION, version.version)
+    registry = registry_in(tmp_path / "registry")
+    registry.promote(registry.register(bundle_folder, {}, "tester"), "tester")
+    next((tmp_path / "registry/bundles").iterdir()).rename(tmp_path / "was downloaded")
     return registry
 
 
@@ -59,7 +58,7 @@ def test_a_bundle_that_is_not_what_was_registered_is_not_served(refused, registr
 def test_a_model_that_was_never_promoted_is_not_served(refused, registry):
     assert refused(models="pneumonia@staging") == (
         1,
-        "The registry holds no pneumonia@staging; it holds: pneumonia@1, pneumonia@production.",
+        "The registry holds no pneumonia@staging; it holds: pneumonia@1, pneumonia@candidate, pneumonia@production.",
     )
 
 

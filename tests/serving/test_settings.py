@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from models.errors import SettingsError
+from models.signing import Keys
 from serving.settings import Settings, load_settings
 
 EXAMPLE = dotenv_values(Path(__file__).parents[2] / ".env.example")
@@ -19,6 +20,8 @@ DEFAULTS = {
     "models": ("thoracic@production", "pneumonia@production"),
     "registry_uri": "",
     "registry_folder": Path("data/registry"),
+    "signing_key": "",
+    "trusted_keys": "",
     "engine": "openvino",
     "engine_threads": 0,
     "reading_threads": 4,
@@ -58,6 +61,8 @@ def test_the_example_file_names_every_setting_with_its_default(monkeypatch):
         ("batch_wait_seconds", "0", 0.0),
         ("request_timeout_seconds", "0.5", 0.5),
         ("registry_folder", "/srv/registry", Path("/srv/registry")),
+        ("signing_key", "/srv/key.pem", "/srv/key.pem"),
+        ("trusted_keys", "/srv/trusted", "/srv/trusted"),
         ("models", "pneumonia@production, thoracic@3,", ("pneumonia@production", "thoracic@3")),
     ],
 )
@@ -135,6 +140,11 @@ def test_settings_cannot_be_changed_once_built():
     with pytest.raises(ValidationError, match="frozen"):
         settings.host = "0.0.0.0"  # noqa: S104 - must not be reached
     assert settings.host == "127.0.0.1"
+
+
+def test_keys_lie_in_the_registrys_folder_unless_others_are_set():
+    assert Settings(registry_folder=Path("/srv")).keys == Keys(Path("/srv/keys/private.pem"), Path("/srv/keys/trusted"))
+    assert Settings(signing_key="/a.pem", trusted_keys="/b").keys == Keys(Path("/a.pem"), Path("/b"))
 
 
 def test_the_registry_is_a_file_in_its_folder_unless_an_address_is_set():

@@ -23,6 +23,7 @@ from models.errors import (
     RegistryUnreachableError,
 )
 from models.registry import Registry
+from models.signing import SIGNATURE, Keys, make_key, verify_bundle
 from tests.conftest import CARD, free_port
 
 METRICS = {"test/overall/accuracy/value": 0.75, "test/Viral Pneumonia/auroc/low": 0.5}
@@ -71,15 +72,22 @@ def place(request, tmp_path_factory):
         server.wait()
 
 
+def keys_in(folder):
+    keys = Keys.below(folder)
+    if not keys.private.exists():
+        make_key(keys.private, keys.trusted)
+    return keys
+
+
 @pytest.fixture(scope="module")
 def registry(place):
-    return Registry(*place)
+    return Registry(*place, keys_in(place[1]))
 
 
 @pytest.fixture
 def elsewhere(place, tmp_path):
     """The same registry, seen from a machine that has downloaded nothing yet."""
-    return Registry(place[0], tmp_path / "elsewhere")
+    return Registry(place[0], tmp_path / "elsewhere", keys_in(place[1]))
 
 
 @pytest.fixture
@@ -109,12 +117,12 @@ def flip_first_bit(path):
 
 def test_a_registered_bundle_is_described_as_it_is(registry, new_bundle):
     bundle = load_bundle(new_bundle)
-    version = registry.register(new_bundle, METRICS)
+    version = registry.register(new_bundle, METRICS, "ann")
     assert version.name == "pneumonia"
     assert version.version.isdecimal()
-    assert (version.digest, version.commit) == (bundle.digest, bundle.manifest.training.commit)
-    assert version.aliases == ()
-    assert version.metrics == METRICS
+    assert (version.digest, version.facts["commit"]) == (bundle.digest, bundle.manifest.training.commit)
+    assert version.aliases == ("candidate",)
+    assert registry.figures(version) == METRICS
     assert registry.resolve("pneumonia", version.version) == version
     assert "pneumonia" in registry.names()
 
@@ -124,7 +132,7 @@ def test_a_bundle_is_registered_under_the_name_of_its_model_not_of_its_task(
 ):
     write_bundle(tmp_path / "other", small_exported, small_manifest.model_copy(update={"name": "baseline"}), CARD)
     before = registry.versions("pneumonia")
-    version = registry.register(tmp_path / "other", METRICS)
+    version = registry.register(tmp_path / "other", METRICS, "ann")
     assert (version.name, version.version) == ("baseline", "1")
     assert "baseline" in registry.names()
     assert registry.versions("pneumonia") == before
@@ -147,7 +155,7 @@ def test_settings_of_the_training_are_parameters_by_their_dotted_keys(
     }
     manifest = with_training(small_manifest, parameters=settings).model_copy(update={"name": "nested"})
     write_bundle(tmp_path / "nested", small_exported, manifest, CARD)
-    version = registry.register(tmp_path / "nested", METRICS)
+    version = registry.register(tmp_path / "nested", METRICS, "ann")
     client = MlflowClient(tracking_uri=place[0], registry_uri=place[0])
     recorded = client.get_run(client.get_model_version("nested", version.version).run_id).data.params
     assert recorded.pop("long") == ('["' + ("x" * 40 + '", "') * 200)[:6000]
@@ -164,34 +172,35 @@ def test_settings_of_the_training_are_parameters_by_their_dotted_keys(
 
 def test_more_figures_than_mlflow_takes_at_once_are_all_kept(registry, new_bundle):
     figures = {f"test/overall/findings/{number}": number / 8 for number in range(1500)}
-    assert registry.register(new_bundle, figures).metrics == figures
+    assert registry.figures(registry.register(new_bundle, figures, "ann")) == figures
 
 
 def test_the_same_bundle_is_the_same_version_and_another_is_the_next(registry, new_bundle, small_exported):
-    first = registry.register(new_bundle, METRICS)
-    assert registry.register(new_bundle, {"other": 1.0}) == first
+    first = registry.register(new_bundle, METRICS, "ann")
+    assert registry.register(new_bundle, {"other": 1.0}, "ann") == first
     manifest = load_bundle(new_bundle).manifest.model_copy(update={"operating_points": (0.1, 0.1, 0.1), "files": {}})
     write_bundle(new_bundle, small_exported, manifest, CARD)
-    second = registry.register(new_bundle, METRICS)
+    second = registry.register(new_bundle, METRICS, "ann")
     assert int(second.version) == int(first.version) + 1
-    assert registry.versions("pneumonia")[:2] == [second, first]
+    assert [version.digest for version in registry.versions("pneumonia")[:2]] == [second.digest, first.digest]
 
 
 def test_an_alias_moves_from_version_to_version(registry, new_bundle, small_bundle):
-    old, new = registry.register(small_bundle, METRICS), registry.register(new_bundle, METRICS)
-    assert registry.set_alias("pneumonia", "moving", old.version).aliases == ("moving",)
-    assert registry.resolve("pneumonia", "moving").digest == old.digest
-    assert registry.set_alias("pneumonia", "moving", new.version).aliases == ("moving",)
-    assert registry.resolve("pneumonia", "moving").digest == new.digest
+    old, new = registry.register(small_bundle, METRICS, "ann"), registry.register(new_bundle, METRICS, "ann")
+    assert registry.promote(old, "ann", to="shadow").aliases == ("shadow",)
+    assert registry.resolve("pneumonia", "shadow").digest == old.digest
+    assert registry.promote(new, "ann", to="shadow").aliases == ("candidate", "shadow")
+    assert registry.resolve("pneumonia", "shadow").digest == new.digest
     assert registry.resolve("pneumonia", old.version).aliases == ()
 
 
-def test_a_downloaded_bundle_is_the_registered_one(registry, elsewhere, new_bundle, radiographs):
-    version = registry.register(new_bundle, METRICS)
+def test_a_downloaded_bundle_is_the_registered_one(registry, elsewhere, place, new_bundle, radiographs):
+    version = registry.register(new_bundle, METRICS, "ann")
     downloaded = elsewhere.download(version)
-    assert {path.name: path.read_bytes() for path in downloaded.iterdir()} == {
+    assert {path.name: path.read_bytes() for path in downloaded.iterdir() if path.name != SIGNATURE} == {
         path.name: path.read_bytes() for path in new_bundle.iterdir()
     }
+    assert verify_bundle(downloaded, keys_in(place[1]).trusted) == version.facts["signed_by"]
     loaded, original = load_bundle(downloaded, version.digest), load_bundle(new_bundle)
     for one, other in zip(loaded.predict(radiographs), original.predict(radiographs), strict=True):
         assert one.scores.tolist() == other.scores.tolist()
@@ -199,12 +208,12 @@ def test_a_downloaded_bundle_is_the_registered_one(registry, elsewhere, new_bund
 
 
 def test_a_kept_bundle_needs_no_registry_but_is_verified_each_time(registry, elsewhere, new_bundle, place):
-    version = registry.register(new_bundle, METRICS)
+    version = registry.register(new_bundle, METRICS, "ann")
     kept = elsewhere.download(version)
     flip_first_bit(kept / "model.onnx")
     assert elsewhere.download(version) == kept
     assert load_bundle(kept, version.digest).digest == version.digest
-    unreachable = Registry("http://127.0.0.1:9", kept.parents[1])
+    unreachable = Registry("http://127.0.0.1:9", kept.parents[1], keys_in(place[1]))
     assert unreachable.download(version) == kept
     flip_first_bit(kept / "model.onnx")
     with pytest.raises(RegistryUnreachableError):
@@ -213,37 +222,37 @@ def test_a_kept_bundle_needs_no_registry_but_is_verified_each_time(registry, els
 
 @pytest.mark.parametrize("name", ["model.keras", "model.onnx", "gates.npz", "MODEL_CARD.md"])
 def test_a_tampered_file_is_found_and_not_kept(name, registry, elsewhere, new_bundle, place, tmp_path):
-    version = registry.register(new_bundle, METRICS)
+    version = registry.register(new_bundle, METRICS, "ann")
     flip_first_bit(stored_file(place, version.digest, name))
     with pytest.raises(BundleDigestError, match=name):
         elsewhere.download(version)
-    assert list((tmp_path / "elsewhere" / "bundles").iterdir()) == []
+    assert not (tmp_path / "elsewhere" / "bundles").exists()
 
 
 def test_a_tampered_manifest_is_found_and_not_kept(registry, elsewhere, new_bundle, place, tmp_path):
-    version = registry.register(new_bundle, METRICS)
+    version = registry.register(new_bundle, METRICS, "ann")
     manifest = stored_file(place, version.digest, "bundle.json")
     manifest.write_text(manifest.read_text().replace("0.2", "0.9"))
     with pytest.raises(BundleDigestError) as caught:
         elsewhere.download(version)
     assert caught.value.values["expected"] == version.digest
-    assert list((tmp_path / "elsewhere" / "bundles").iterdir()) == []
+    assert not (tmp_path / "elsewhere" / "bundles").exists()
 
 
 def test_a_broken_bundle_is_not_registered(registry, new_bundle):
-    registry.register(new_bundle, METRICS)
+    registry.register(new_bundle, METRICS, "ann")
     before = registry.versions("pneumonia")
     flip_first_bit(new_bundle / "model.onnx")
     with pytest.raises(BundleDigestError):
-        registry.register(new_bundle, METRICS)
+        registry.register(new_bundle, METRICS, "ann")
     (new_bundle / "bundle.json").unlink()
     with pytest.raises(BundleFormatError):
-        registry.register(new_bundle, METRICS)
+        registry.register(new_bundle, METRICS, "ann")
     assert registry.versions("pneumonia") == before
 
 
 def test_an_unknown_model_version_or_alias_is_told_with_the_known_ones(registry, small_bundle):
-    version = registry.register(small_bundle, METRICS)
+    version = registry.register(small_bundle, METRICS, "ann")
     assert registry.versions("brain") == []
     with pytest.raises(ModelNotFoundError, match="holds no brain@1; it holds: nothing of that name"):
         registry.resolve("brain", "1")
@@ -252,27 +261,26 @@ def test_an_unknown_model_version_or_alias_is_told_with_the_known_ones(registry,
             registry.resolve("pneumonia", unknown)
         assert caught.value.values["wanted"] == f"pneumonia@{unknown}"
     with pytest.raises(ModelNotFoundError):
-        registry.set_alias("pneumonia", "nobody", "999")
+        registry.rollback("brain", "ann")
 
 
-@pytest.mark.parametrize("alias", ["latest", "no spaces", ""])
-def test_an_alias_that_mlflow_refuses_is_no_unreachable_registry(alias, registry, small_bundle):
-    version = registry.register(small_bundle, METRICS)
-    with pytest.raises(RegistryError) as caught:
-        registry.set_alias("pneumonia", alias, version.version)
-    assert type(caught.value) is RegistryError
+@pytest.mark.parametrize("alias", ["latest", "no spaces", "", "previous"])
+def test_only_known_aliases_can_be_set(alias, registry, small_bundle):
+    version = registry.register(small_bundle, METRICS, "ann")
+    with pytest.raises(RegistryError, match="candidate, shadow, canary, production, but received"):
+        registry.promote(version, "ann", to=alias)
 
 
 def test_what_others_registered_under_the_name_is_passed_over(registry, small_bundle, place):
     from mlflow import MlflowClient
 
-    ours = registry.register(small_bundle, METRICS)
+    ours = registry.register(small_bundle, METRICS, "ann")
     before = registry.versions("pneumonia")
     client = MlflowClient(tracking_uri=place[0], registry_uri=place[0])
     run = client.create_run("0")
     client.create_model_version("pneumonia", f"{run.info.artifact_uri}/model", run_id=run.info.run_id)
     assert registry.versions("pneumonia") == before
-    assert registry.register(small_bundle, METRICS) == ours
+    assert registry.register(small_bundle, METRICS, "ann") == ours
 
 
 @pytest.fixture(params=["no server", "no database", "a folder", "below a file", "nowhere"])
@@ -290,13 +298,14 @@ def unreachable(request, tmp_path):
 
 @pytest.mark.timeout(60)  # MLflow by itself tries for minutes
 def test_a_registry_that_does_not_answer_is_one_clear_error(unreachable, tmp_path, small_bundle):
-    registry = Registry(unreachable, tmp_path / "registry")
+    registry = Registry(unreachable, tmp_path / "registry", keys_in(tmp_path / "registry"))
     for ask in (
         registry.names,
         lambda: registry.versions("pneumonia"),
         lambda: registry.resolve("pneumonia", "1"),
-        lambda: registry.set_alias("pneumonia", "production", "1"),
-        lambda: registry.register(small_bundle, METRICS),
+        lambda: registry.rollback("pneumonia", "ann"),
+        lambda: registry.history("pneumonia"),
+        lambda: registry.register(small_bundle, METRICS, "ann"),
     ):
         with pytest.raises(RegistryUnreachableError, match="THORAX_REGISTRY_URI") as caught:
             ask()
