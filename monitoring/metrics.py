@@ -54,7 +54,20 @@ REJECTIONS = Metric(
     MetricKind.COUNTER, "thorax_rejections_total", "Requests that were refused, by error code.", ("code",)
 )
 MODEL_INFO = Metric(
-    MetricKind.GAUGE, "thorax_model_info", "1 for each model that serves.", ("model", "version", "alias", "digest")
+    MetricKind.GAUGE,
+    "thorax_model_info",
+    "1 for each model that serves, 0 for those that did.",
+    ("model", "version", "alias", "digest"),
 )
 
-METRICS = (PREDICTIONS, PREDICTION_SECONDS, FINDING_SCORE, REJECTIONS, MODEL_INFO)
+MODEL_LOADS = Metric(
+    MetricKind.COUNTER,
+    "thorax_model_loads_total",
+    "Bundles that a replica was to serve, by outcome (loaded or failed).",
+    ("model", "outcome"),
+)
+REGISTRY_UP = Metric(
+    MetricKind.GAUGE, "thorax_registry_up", "1 while what the registry says is what serves, else 0.", ()
+)
+
+METRICS = (PREDICTIONS, PREDICTION_SECONDS, FINDING_SCORE, REJECTIONS, MODEL_INFO, MODEL_LOADS, REGISTRY_UP)

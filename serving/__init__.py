@@ -7,7 +7,9 @@ errors      platform error -> HTTP status and problem details
 problems    every kind of failure -> a problem response, counted and logged
 logs        the service's log
 upload      the one file of a request
-predictor   the deployment that holds a bundle
+lineup      what serves here, as a file
+following   the service follows the registry
+predictor   the deployment that holds a model, and changes its version while it answers
 api         the HTTP front door
 app         the only place where things are wired
 service     Ray and Serve on this machine, from start to stop

@@ -20,6 +20,7 @@ from models.errors import (
     OverloadedError,
     ThoraxError,
 )
+from serving.lineup import read_lineup
 from serving.problems import PROBLEM, RETRY_AFTER_SECONDS, answer_with_problems
 from serving.schemas import ModelDescription, PredictionResponse, Problem
 from serving.settings import Settings
@@ -66,15 +67,13 @@ class Api:
 
     Args:
         predictors: by the name of their model; the first answers where a request names none.
-        descriptions: of these models.
+        follower: keeps the line-up as the registry says; bound here so that Serve keeps it alive.
         settings: of the service.
     """
 
-    def __init__(
-        self, predictors: dict[str, DeploymentHandle], descriptions: list[ModelDescription], settings: Settings
-    ) -> None:
+    def __init__(self, predictors: dict[str, DeploymentHandle], follower: DeploymentHandle, settings: Settings) -> None:
         self._predictors = predictors
-        self._descriptions = descriptions
+        self._follower = follower
         self._settings = settings
 
     @api.post("/v1/predictions", openapi_extra=_UPLOAD, responses=_PROBLEMS)
@@ -86,7 +85,7 @@ class Api:
                 expected=f"of query parameters only {', '.join(sorted(_QUERY))}",
                 reason=f"received {', '.join(sorted(unknown))[:200]}",
             )
-        name = model or self._descriptions[0].name
+        name = model or next(iter(self._predictors))
         if name not in self._predictors:
             raise ModelNotFoundError(wanted=f"serving model {name[:100]!r}", known=", ".join(self._predictors))
         data = await uploaded_file(request, self._settings.max_upload_bytes)
@@ -111,7 +110,7 @@ class Api:
     @api.get("/v1/models")
     async def models(self) -> list[ModelDescription]:
         """The models that serve, the default first."""
-        return self._descriptions
+        return [standing.description for standing in read_lineup(self._settings).models]
 
     @api.get("/healthz")
     async def healthz(self) -> dict[str, str]:

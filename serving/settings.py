@@ -25,6 +25,7 @@ class Settings(BaseSettings):
         models: what serves, `name@alias` or `name@version`, separated by commas; the first answers by default.
         registry_uri: of the model registry; empty for a SQLite file in `registry_folder`.
         registry_folder: for the registry's files and for downloaded bundles.
+        registry_poll_seconds: how often the service asks the registry what is to serve.
         signing_key: the file of the private key; empty for the one that `thorax registry keygen` makes.
         trusted_keys: the folder of public keys whose signatures count; empty for the one beside it.
         engine: a key of `models.engine.ENGINES`.
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     )
     registry_uri: str = ""
     registry_folder: Path = Path("data/registry")
+    registry_poll_seconds: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 5.0
     signing_key: str = ""
     trusted_keys: str = ""
     engine: str = "openvino"

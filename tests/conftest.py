@@ -226,10 +226,10 @@ def running_service(folder: Path, **settings: object) -> Iterator[Service]:
     log = folder / "log"
     command = [Path(sys.executable).with_name("thorax"), "serve"]
     with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
-        address = f"http://127.0.0.1:{ports['THORAX_PORT']}"
+        address = f"http://127.0.0.1:{environment['THORAX_PORT']}"
         try:
             wait_until_ready(process, address, log)
-            yield Service(address, f"http://127.0.0.1:{ports['THORAX_METRICS_PORT']}/metrics", environment)
+            yield Service(address, f"http://127.0.0.1:{environment['THORAX_METRICS_PORT']}/metrics", environment)
         finally:
             process.terminate()
             process.wait(60)

@@ -11,9 +11,11 @@ from typer.main import get_command
 from models.backbones import BACKBONES
 from models.findings import FINDINGS
 from models.gates import CHEST_RADIOGRAPH_FROM, IN_DISTRIBUTION_FROM
+from models.registry.registry import ALIASES
 from monitoring.metrics import METRICS
 from pipelines.catalog import SCHEMA
-from pipelines.params import Train
+from pipelines.params import Promote, Train, load_params
+from pipelines.promotion import judge
 from pipelines.sources import SOURCES
 from serving.api import api
 from serving.cli import app
@@ -22,10 +24,13 @@ from serving.errors import STATUS
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRAINING = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+REGISTRY = (ROOT / "docs/registry.md").read_text(encoding="utf-8")
 DATA = (ROOT / "docs/data.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SHELL = [
-    line for block in re.findall(r"```sh\n(.*?)```", README + DATA + TRAINING, re.DOTALL) for line in block.splitlines()
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README + DATA + TRAINING + REGISTRY, re.DOTALL)
+    for line in block.splitlines()
 ]
 AUDIT = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["audit"]
 TARGETS = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -99,6 +104,13 @@ def test_the_thresholds_of_the_gates_are_those_of_the_code():
     assert said["in_distribution"].endswith(f"below {IN_DISTRIBUTION_FROM}")
 
 
+def test_gates_aliases_and_settings_of_a_promotion_are_described(bundle):
+    gates = [result.gate for result in judge(bundle, {}, None, (), load_params(ROOT / "params.yaml").promote)]
+    assert [cells[0] for cells in rows("gate", REGISTRY)] == gates
+    for name in (*ALIASES, *Promote.model_fields):
+        assert f"`{name}`" in REGISTRY
+
+
 def test_its_routes_are_those_that_are_answered():
     answered = {(method.upper(), path) for path, methods in api.openapi()["paths"].items() for method in methods}
     said = {tuple(cells[0].strip("`").split()) for cells in rows("route")}
@@ -106,7 +118,9 @@ def test_its_routes_are_those_that_are_answered():
 
 
 def test_its_metrics_are_those_that_are_recorded():
-    said = {cells[0].strip("`").removeprefix("ray_"): tuple(cells[1].split(", ")) for cells in rows("metric")}
+    said = {
+        cells[0].strip("`").removeprefix("ray_"): tuple(filter(None, cells[1].split(", "))) for cells in rows("metric")
+    }
     assert said == {metric.name: metric.labels for metric in METRICS}
 
 

@@ -23,12 +23,13 @@ from models.bundle import GRAPH
 from models.bundle_writing import export_network
 from models.engine import ENGINES, load_engine
 from models.findings import Head, find_task
-from tests.bench import preparing, training
+from tests.bench import preparing, registering, swapping, training
 
 ROUNDS, CALLS, WARM_UP = 7, 20, 3
 REST_SECONDS = 0.3
 COUNTS = (5_000, 100_000)
 SEARCHED = (10_000, 100_000)
+VERSIONS = 1_000
 TIMED = ("baseline_cnn", "efficientnet_lite0")
 RESULTS = Path("bench/results.json")
 
@@ -89,6 +90,17 @@ def fed() -> dict[str, dict[str, float]]:
     return {"training, times the rate with batches in memory": {name: training.fed_rate(name) for name in models}}
 
 
+def swapped() -> dict[str, dict[str, float]]:
+    """What a change of production costs those who ask meanwhile."""
+    with exported("baseline_cnn") as (_, graph):
+        return {"50 requests a second while production changes": swapping.swap_figures(graph.parent)}
+
+
+def registered() -> dict[str, dict[str, float]]:
+    """What a registry of many versions costs those who ask it."""
+    return {f"registry of {VERSIONS} versions, seconds": registering.seconds_of_many(VERSIONS)}
+
+
 def data() -> dict[str, dict[str, float]]:
     """What the stages before training cost: `prepare` and the search for copies."""
     return {
@@ -102,7 +114,7 @@ def data() -> dict[str, dict[str, float]]:
 
 def main() -> None:
     results = {"cores": os.cpu_count(), "one_image_milliseconds": {name: one_image(name) for name in TIMED}}
-    measured = fed() | data()
+    measured = fed() | swapped() | registered() | data()
     results |= measured
     table = Table("network", "run by", "ms an image", "times keras.predict", title="One image at a time")
     for backbone, times in results["one_image_milliseconds"].items():

@@ -134,7 +134,7 @@ def test_models_describes_what_serves_and_the_default_first(client, production, 
         ("paediatric", paediatric.digest),
     ]
     for model in models:
-        assert model["aliases"] == ["production"]
+        assert model["aliases"] == ["candidate", "production"]
         assert model["findings"] == FINDINGS
         assert "Not for diagnosis" in model["card"]
     assert [model["metrics"] for model in models] == [{"test/overall/accuracy/value": 0.5}, {}]

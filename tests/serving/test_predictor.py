@@ -7,13 +7,25 @@ import pytest
 
 from models.errors import BundleDigestError, SignatureError
 from models.signing import Keys, make_key, sign_bundle
-from serving.predictor import Predictor, ServedModel, predictor
-from serving.schemas import ModelName
+from serving.lineup import Standing
+from serving.predictor import Predictor, predictor
+from serving.schemas import ModelDescription
 from serving.settings import Settings
 
 
 def served(folder, digest="sha256:" + "0" * 64):
-    return ServedModel(ModelName(name="pneumonia", version="1", digest=digest), "production", folder)
+    description = ModelDescription(
+        name="pneumonia",
+        version="1",
+        aliases=[],
+        digest=digest,
+        findings=[],
+        age_group="any",
+        confounded=[],
+        metrics={},
+        card="",
+    )
+    return Standing(alias="production", bundle=folder, description=description)
 
 
 def deployment(**settings):

@@ -20,6 +20,7 @@ DEFAULTS = {
     "models": ("thoracic@production", "pneumonia@production"),
     "registry_uri": "",
     "registry_folder": Path("data/registry"),
+    "registry_poll_seconds": 5.0,
     "signing_key": "",
     "trusted_keys": "",
     "engine": "openvino",

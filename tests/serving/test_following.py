@@ -1,0 +1,168 @@
+"""A real service follows its registry: what is promoted serves soon, and no request notices; what fails does not."""
+
+import shutil
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from models.bundle_writing import write_bundle
+from models.registry import PRODUCTION
+from tests.conftest import CARD, free_port, registry_in, running_service
+
+pytestmark = pytest.mark.service
+
+NAME = "pneumonia"
+SOON_SECONDS = 120  # on a busy machine
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("following")
+
+
+@pytest.fixture(scope="module")
+def registry(folder, empty_database):
+    return registry_in(folder / "registry", empty_database)
+
+
+@pytest.fixture(scope="module")
+def make_version(folder, registry, exported, manifest):
+    """Registers a version that calls everything present from its own operating point on."""
+
+    def make(point):
+        bundle = folder / f"bundle-{point}"
+        write_bundle(bundle, exported, manifest.model_copy(update={"operating_points": (point,) * 3}), CARD)
+        return registry.register(bundle, {"point": point}, "ann")
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def settings(folder, registry, make_version):
+    registry.promote(make_version(0.1), "ann")
+    make_version(0.2)
+    return {
+        "models": f"{NAME}@{PRODUCTION}",
+        "registry_folder": folder / "registry",
+        "registry_poll_seconds": 2,
+        "port": free_port(),
+    }
+
+
+@pytest.fixture(scope="module")
+def following(folder, settings):
+    with running_service(folder, **settings) as service:
+        yield service
+
+
+def version_at(service):
+    (model,) = httpx.get(f"{service.address}/v1/models").json()
+    return model["version"], model["metrics"]
+
+
+def wait_for(service, condition):
+    deadline = time.monotonic() + SOON_SECONDS
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.2)
+    pytest.fail(httpx.get(service.metrics).text)
+
+
+def metric(service, begin):
+    """The value of the metric that begins so; None where there is none yet."""
+    lines = [line for line in httpx.get(service.metrics).text.splitlines() if line.startswith(begin)]
+    return sum(float(line.rsplit(maxsplit=1)[1]) for line in lines) if lines else None
+
+
+@dataclass
+class Asking:
+    """Asks until it is told to stop, and keeps every answer."""
+
+    service: object
+    data: bytes
+    answers: list = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self):
+        self.threads = [threading.Thread(target=self._ask) for _ in range(3)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _ask(self):
+        with httpx.Client(base_url=self.service.address, timeout=60) as client:
+            while not self.stopped.is_set():
+                self.answers.append(client.post("/v1/predictions", content=self.data))
+
+    @property
+    def served(self):
+        return [answer.json()["model"]["version"] for answer in self.answers]
+
+
+def test_a_promotion_and_a_rollback_reach_the_service_and_no_request_fails(following, registry, chest_dicom):
+    with Asking(following, chest_dicom.read_bytes()) as asking:
+        wait_for(following, lambda: len(asking.answers) > 20)
+        registry.promote(registry.resolve(NAME, "2"), "ann")
+        wait_for(following, lambda: asking.served[-1:] == ["2"])
+        registry.rollback(NAME, "ann", "for this test")
+        wait_for(following, lambda: asking.served[-1:] == ["1"])
+    assert Counter(answer.status_code for answer in asking.answers) == {200: len(asking.answers)}
+    points = {"1": 0.1, "2": 0.2}
+    for answer in (answer.json() for answer in asking.answers):
+        version = answer["model"]["version"]
+        assert {one["operating_point"] for one in answer["findings"]} == {points[version]}
+        assert answer["model"]["digest"] == registry.resolve(NAME, version).digest
+    assert set(asking.served) == {"1", "2"}
+    wait_for(following, lambda: version_at(following) == ("1", {"point": 0.1}))
+
+
+def test_a_bundle_that_cannot_be_had_leaves_the_old_one_serving_and_raises_an_alarm(
+    following, registry, folder, make_version, chest_dicom
+):
+    version = make_version(0.3)
+    registry.promote(version, "ann")
+    wait_for(following, lambda: version_at(following)[0] == version.version)
+    broken = make_version(0.4)
+    registry.promote(broken, "ann")
+    registered = [path for path in (folder / "registry/artifacts").rglob("bundle.json") if "0.4" in path.read_text()]
+    kept = registry.kept(broken.digest)
+    for graph in (kept / "model.onnx", registered[0].with_name("model.onnx")):
+        graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
+    wait_for(following, lambda: metric(following, "ray_thorax_registry_up") == 0)
+    answer = httpx.post(f"{following.address}/v1/predictions", content=chest_dicom.read_bytes(), timeout=60).json()
+    assert answer["model"]["version"] in {version.version, broken.version}  # where it was faster than the fault
+    registry.rollback(NAME, "ann", "it is broken")
+    wait_for(following, lambda: metric(following, "ray_thorax_registry_up") == 1)
+    wait_for(following, lambda: version_at(following)[0] == version.version)
+
+
+def test_without_its_registry_it_serves_what_was_verified_last_also_after_a_restart(folder, settings, chest_dicom):
+    port = {"port": free_port()}
+    with running_service(folder, **settings | port) as service:
+        before = version_at(service)
+    database = folder / "registry/mlflow.db"
+    shutil.move(database, folder / "away.db")
+    database.mkdir()
+    try:
+        with running_service(folder, **settings | port) as service:
+            assert version_at(service) == before
+            wait_for(service, lambda: metric(service, "ray_thorax_registry_up") == 0)
+            answer = httpx.post(f"{service.address}/v1/predictions", content=chest_dicom.read_bytes(), timeout=60)
+            assert answer.raise_for_status().json()["model"]["version"] == before[0]
+            database.rmdir()
+            shutil.move(folder / "away.db", database)
+            wait_for(service, lambda: metric(service, "ray_thorax_registry_up") == 1)
+    finally:
+        if database.is_dir():
+            database.rmdir()
+            shutil.move(folder / "away.db", database)
