@@ -8,6 +8,7 @@ there is no network.
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -111,7 +112,7 @@ def verify_bundle(bundle: Path, trusted: Path) -> str:
     if not signature.is_file():
         raise SignatureError(path=bundle, reason=f"it has no {SIGNATURE}")
     reason = "none of the trusted keys signed it"
-    for key in _trusted_keys(trusted):
+    for key in _trusted_files(trusted):
         hashing = Hashing().set_ignored_paths(paths=[signature], ignore_git_paths=False)
         verifier = Config().set_hashing_config(hashing)
         try:
@@ -132,15 +133,20 @@ def sign_text(text: str, private: Path) -> str:
     return base64.b64encode(_private_key(private).sign(text.encode(), ec.ECDSA(hashes.SHA256()))).decode("ascii")
 
 
-def is_signed(text: str, signature: str, trusted: Path) -> bool:
-    """Whether one of the trusted keys signed the text.
+def trusted_keys(folder: Path) -> list[ec.EllipticCurvePublicKey]:
+    """The public keys whose signatures count.
 
     Raises:
-        SigningKeyError: no key is trusted.
+        SigningKeyError: there are none, or one of the files is no key.
     """
-    for path in _trusted_keys(trusted):
+    return [_public_key(path) for path in _trusted_files(folder)]
+
+
+def is_signed(text: str, signature: str, keys: Sequence[ec.EllipticCurvePublicKey]) -> bool:
+    """Whether one of the keys signed the text; the signature is in base64."""
+    for key in keys:
         try:
-            _public_key(path).verify(base64.b64decode(signature), text.encode(), ec.ECDSA(hashes.SHA256()))
+            key.verify(base64.b64decode(signature), text.encode(), ec.ECDSA(hashes.SHA256()))
         except (InvalidSignature, ValueError):
             continue
         return True
@@ -171,7 +177,7 @@ def _public_key(path: Path) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def _trusted_keys(folder: Path) -> list[Path]:
+def _trusted_files(folder: Path) -> list[Path]:
     keys = sorted(folder.glob("*.pem"))
     if not keys:
         raise SigningKeyError(path=folder, expected="public keys to trust", reason="there are none", remedy=_KEYGEN)

@@ -39,6 +39,7 @@ class Entry(BaseModel):
         by: who.
         action: what was done.
         version: to which version.
+        digest: of its bundle.
         reason: in the words of whoever did it.
         failed_gates: that were overridden.
         aliases: each alias and the version it points to after this entry.
@@ -52,6 +53,7 @@ class Entry(BaseModel):
     by: str
     action: Action
     version: str
+    digest: str
     reason: str = ""
     failed_gates: tuple[str, ...] = ()
     aliases: dict[str, str]
@@ -61,7 +63,7 @@ class Entry(BaseModel):
         """What is stored, hashed and signed: JSON with sorted keys and no spaces."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
-    def digest(self) -> str:
+    def fingerprint(self) -> str:
         """SHA-256 of the text, hexadecimal."""
         return hashlib.sha256(self.text().encode()).hexdigest()
 
@@ -104,7 +106,7 @@ def read_history(name: str, stored: Sequence[Stored], is_signed: Callable[[str, 
             raise HistoryError(name=name, reason=f"entry {one.number} does not follow any entry that is there")
         if entry.previous == digests[-1]:
             entries.append(entry)
-            digests.append(entry.digest())
+            digests.append(entry.fingerprint())
     return entries
 
 

@@ -6,6 +6,7 @@ append-only list on any MLflow server. MLflow's own aliases are a copy of what t
 here reads them, so that moving one on that page changes nothing.
 """
 
+import errno
 import json
 import os
 import tempfile
@@ -28,12 +29,14 @@ _SIGNATURE = "thorax.signature"
 _HISTORY = ".history"
 _NO_FILES = "thorax:/history"
 """MLflow wants an address of files of every version; an entry has none."""
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 # MLflow's own limits.
 _VERSIONS_A_CALL = 10_000
 _METRICS_A_CALL = 1000
 _PARAMETERS_A_CALL = 100
 _PARAMETER_CHARACTERS = 6000
 _TEXT_CHARACTERS = 5000
+_REASON_CHARACTERS = 500
 
 
 class MlflowStore:
@@ -209,10 +212,18 @@ class MlflowStore:
                 _check_opens(Path(self._uri.removeprefix("sqlite:///")))
             yield MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            reason = str(error).splitlines()[0][:300]
+            check_room(error)
+            reason = " ".join(str(error).split())[:_REASON_CHARACTERS]
             if getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":  # it was reached, and refused
                 raise RegistryError(reason=reason) from error
             raise RegistryUnreachableError(uri=self._uri, reason=reason) from error
+
+
+def check_room(error: BaseException) -> None:
+    """Raises `RegistryError` where it was a full disk."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        reason = f"Expected room for the registry's files, but {error.strerror}. Free some, and try again."
+        raise RegistryError(reason=reason) from error
 
 
 def _registered(entry: Any) -> Registered:

@@ -23,9 +23,9 @@ from models.errors import (
 )
 from models.registry.archive import Archived, reading_archive, write_archive
 from models.registry.history import BEGINNING, Action, Entry, aliases_of, read_history, version_at
-from models.registry.mlflow_store import BUNDLE, EVIDENCE, MlflowStore
+from models.registry.mlflow_store import BUNDLE, EVIDENCE, MlflowStore, check_room
 from models.registry.version import ModelVersion, Registered
-from models.signing import Keys, is_signed, sign_bundle, sign_text, verify_bundle
+from models.signing import Keys, is_signed, sign_bundle, sign_text, trusted_keys, verify_bundle
 
 CANDIDATE = "candidate"
 SHADOW = "shadow"
@@ -61,8 +61,12 @@ class Registry:
     def versions(self, name: str) -> list[ModelVersion]:
         """Every version of a model, newest first; empty where the name is not known."""
         registered = self._store.versions(name)
-        aliases = aliases_of(self.history(name)) if registered else {}
-        return [_aliased(version, aliases) for version in registered]
+        entries = self.history(name) if registered else []
+        named = {entry.version: entry.digest for entry in entries}
+        for version in registered:
+            if named.get(version.version, version.digest) != version.digest:
+                raise HistoryError(name=name, reason=f"version {version.version} is not the bundle that it names")
+        return [_aliased(version, aliases_of(entries)) for version in registered]
 
     def resolve(self, name: str, version_or_alias: str) -> ModelVersion:
         """The version of that number or alias.
@@ -171,7 +175,8 @@ class Registry:
         stored = self._store.history(name)
         if not stored:
             return self._not_shorter(name, [])
-        entries = read_history(name, stored, lambda text, signature: is_signed(text, signature, self._keys.trusted))
+        keys = trusted_keys(self._keys.trusted)
+        entries = read_history(name, stored, lambda text, signature: is_signed(text, signature, keys))
         return self._not_shorter(name, entries)
 
     def version_at(self, name: str, when: datetime, alias: str = PRODUCTION) -> str | None:
@@ -232,6 +237,7 @@ class Registry:
     def verify(self, name: str) -> list[str]:
         """What is wrong with a model: its history, MLflow's copy of its aliases, each aliased version's files."""
         try:
+            by_number = {version.version: version for version in self.versions(name)}
             aliases = aliases_of(self.history(name))
         except HistoryError as error:
             return [str(error)]
@@ -242,7 +248,6 @@ class Registry:
                 f"MLflow's aliases of {name} are {_listed(shown)}, those of the history {_listed(aliases)}: somebody "
                 "moved one in MLflow, or a change broke off. The history counts; the next change mends MLflow's."
             )
-        by_number = {version.version: version for version in self.versions(name)}
         for number in sorted(set(aliases.values())):
             version = by_number.get(number)
             if version is None:
@@ -311,10 +316,11 @@ class Registry:
             by=by,
             action=action,
             version=version.version,
+            digest=version.digest,
             reason=reason,
             failed_gates=failed_gates,
             aliases=dict(aliases),
-            previous=entries[-1].digest() if entries else BEGINNING,
+            previous=entries[-1].fingerprint() if entries else BEGINNING,
         )
         text = entry.text()
         self._store.append(name, text, sign_text(text, self._keys.private), describe(entry))
@@ -331,11 +337,15 @@ class Registry:
         """A folder with a signed copy of the bundle and its evidence."""
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            (folder / BUNDLE).mkdir()
-            for name in (MANIFEST, *FILES):
-                shutil.copyfile(bundle / name, folder / BUNDLE / name)
-            sign_bundle(folder / BUNDLE, self._keys.private)
-            _write_evidence(folder, evidence)
+            try:
+                (folder / BUNDLE).mkdir()
+                for name in (MANIFEST, *FILES):
+                    shutil.copyfile(bundle / name, folder / BUNDLE / name)
+                sign_bundle(folder / BUNDLE, self._keys.private)
+                _write_evidence(folder, evidence)
+            except OSError as error:
+                check_room(error)
+                raise
             yield folder
 
     def _check(self, bundle: Path, digest: str) -> None:
@@ -354,7 +364,7 @@ class Registry:
         where = hashlib.sha256(self._uri.encode()).hexdigest()[:8]
         seen = self._folder / "seen" / f"{name}-{where}"
         last = seen.read_text(encoding="ascii") if seen.exists() else BEGINNING
-        digests = [BEGINNING, *(entry.digest() for entry in entries)]
+        digests = [BEGINNING, *(entry.fingerprint() for entry in entries)]
         if last not in digests:
             raise HistoryError(name=name, reason="its end was removed: this machine has seen entries that are gone")
         if last != digests[-1]:

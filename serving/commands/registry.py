@@ -146,7 +146,8 @@ def history(
         version = registry.version_at(name, _end(at))
         if version is None:
             raise ModelNotFoundError(wanted=f"version of {name} in production at {at}", known="see its history")
-        typer.echo(_line(registry.resolve(name, version)))
+        known = {one.version: _line(one) for one in registry.versions(name)}
+        typer.echo(known.get(version, f"{name}\t{version}\t\tdeleted since"))
         return
     entries = registry.history(name)
     if not entries:

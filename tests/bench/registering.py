@@ -34,11 +34,12 @@ def seconds_of_many(versions: int) -> dict[str, float]:
                 by="bench",
                 action=Action.PROMOTE,
                 version=str(number),
+                digest=f"sha256:{number:064d}",
                 aliases={PRODUCTION: str(number)},
                 previous=previous,
             )
             store.append("many", entry.text(), sign_text(entry.text(), keys.private), "")
-            previous = entry.digest()
+            previous = entry.fingerprint()
         asked = {
             "list": lambda: registry.versions("many"),
             "resolve": lambda: registry.resolve("many", PRODUCTION),

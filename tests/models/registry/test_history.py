@@ -19,8 +19,9 @@ def entry(before, **changes):
         "by": "ann",
         "action": Action.PROMOTE,
         "version": str(sequence),
+        "digest": f"sha256:{sequence:064d}",
         "aliases": {"production": str(sequence)},
-        "previous": before.digest() if before else BEGINNING,
+        "previous": before.fingerprint() if before else BEGINNING,
     }
     return Entry(**(fields | changes))
 

@@ -13,6 +13,7 @@ from models.errors import (
     ConflictError,
     HistoryError,
     ModelNotFoundError,
+    RegistryError,
     RegistryUnreachableError,
     SignatureError,
     SigningKeyError,
@@ -21,6 +22,7 @@ from models.registry import PREVIOUS, PRODUCTION, Action, Registry, describe
 from models.registry import registry as module
 from models.signing import Keys, make_key
 from tests.conftest import registry_in
+from tests.room import no_file_beyond
 
 NAME = "pneumonia"
 
@@ -167,6 +169,11 @@ def test_mlflows_page_shows_aliases_card_and_who_promoted(own, versions, tmp_pat
             "WHERE name = 'pneumonia.history' AND key = 'thorax.entry'",
             "entry 4 is not as a trusted key signed it",
         ),
+        (  # another bundle, signed and whole, in the place of the one that was promoted
+            "UPDATE model_version_tags SET value = (SELECT value FROM model_version_tags WHERE name = 'pneumonia' AND "
+            "version = 2 AND key = 'thorax.digest') WHERE name = 'pneumonia' AND version = 1 AND key = 'thorax.digest'",
+            "version 1 is not the bundle that it names",
+        ),
     ],
 )
 def test_a_changed_history_is_found_and_nothing_is_promoted(own, versions, tmp_path, statement, said):
@@ -176,7 +183,7 @@ def test_a_changed_history_is_found_and_nothing_is_promoted(own, versions, tmp_p
     (problem,) = own.verify(NAME)
     assert said in problem
     with pytest.raises(HistoryError, match=said):
-        own.promote(versions[1], "bob")
+        own.promote(own.resolve(NAME, "2"), "bob")
     with pytest.raises(HistoryError, match=said):
         own.resolve(NAME, PRODUCTION)
 
@@ -244,11 +251,29 @@ def test_a_locked_database_is_told_and_nothing_is_half_done(own, versions, tmp_p
     assert own.promote(versions[1], "bob").aliases == ("production",)
 
 
+@pytest.mark.parametrize("room_bytes", [20_000, 300_000])  # within the first, and within the second large file
+def test_a_full_disk_is_told_and_the_next_attempt_makes_it_whole(own, versions, bundles, room_bytes):
+    folder = bundles(8)
+    with no_file_beyond(room_bytes), pytest.raises(RegistryError, match="File too large"):
+        own.register(folder, {}, "bob")
+    assert len(own.versions(NAME)) == 3
+    assert own.register(folder, {}, "bob").version == "4"
+    assert own.verify(NAME) == []
+
+
+def test_a_full_disk_stops_a_download_and_leaves_nothing(own, versions, tmp_path):
+    with no_file_beyond(20_000), pytest.raises(RegistryError, match="File too large"):
+        own.download(versions[2])
+    assert not own.kept(versions[2].digest).exists()
+    assert own.download(versions[2]).is_dir()
+
+
 KILLED = """
 import os, sys
 from pathlib import Path
 from models.registry import mlflow_store
 from tests.conftest import registry_in
+from tests.room import no_file_beyond
 
 def die(*_, **__):
     os._exit(9)
