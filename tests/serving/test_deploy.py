@@ -24,7 +24,8 @@ def test_serve_run_answers_with_the_committed_configuration(production, registry
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     settings = {"THORAX_MODELS": "pneumonia@production", "THORAX_REGISTRY_FOLDER": str(registry_folder)}
     environment = os.environ | ports | settings
-    command = [Path(sys.executable).with_name("serve"), "run", "config.yaml"]
+    # Where these tests run in the background, a shell has had SIGINT ignored, and whoever is started inherits that.
+    command = ["env", "--default-signal=INT", Path(sys.executable).with_name("serve"), "run", "config.yaml"]
     address = f"http://127.0.0.1:{ports['THORAX_PORT']}"
     log = tmp_path / "log"
     with (
@@ -38,7 +39,7 @@ def test_serve_run_answers_with_the_committed_configuration(production, registry
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(300)  # Serve drains its replicas for half a minute, on an idle machine
+                process.wait(180)  # Serve drains its replicas for half a minute, on an idle machine
             except subprocess.TimeoutExpired:
                 process.kill()  # or leaving the block would wait for ever
                 raise
