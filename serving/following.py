@@ -6,7 +6,7 @@ from typing import Any
 from ray import serve
 
 from models.bundle import CARD, read_manifest
-from models.errors import RegistryUnreachableError, SettingsError, ThoraxError
+from models.errors import BundleError, RegistryError, SettingsError, ThoraxError
 from models.registry import Registry
 from monitoring.backends import RayRecorder
 from monitoring.metrics import REGISTRY_UP
@@ -19,20 +19,20 @@ log = logger()
 
 
 def first_lineup(settings: Settings) -> Lineup:
-    """What is to serve from now on: as the registry says, or as it was last if the registry cannot be reached.
+    """What is to serve from now on: as the registry says, or as it was last if the registry is away or damaged.
 
-    Raises:
-        RegistryError: it does not hold a model, or cannot be reached and nothing served here before.
+    Raises, where nothing served here before:
+        RegistryError: the registry cannot be reached, does not hold a model, or its history was changed.
         BundleError: what it gave is not what was registered and signed.
     """
     try:
         return follow(settings)
-    except RegistryUnreachableError as unreachable:
+    except (RegistryError, BundleError) as error:
         try:
             lineup = read_lineup(settings)
         except SettingsError:
-            raise unreachable from None
-        log.warning("registry unreachable", serving="what was verified last", reason=str(unreachable))
+            raise error from None
+        log.warning("registry not followed", serving="what was verified last", code=error.code, reason=str(error))
         return lineup
 
 

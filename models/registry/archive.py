@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from models.errors import ArchiveError
+from models.registry.mlflow_store import BUNDLE
 
-BUNDLE = "bundle"
 _DOCUMENT = "version.json"
 _LARGEST_BYTES = 2 * 1024**3
 

@@ -118,6 +118,13 @@ def _parse(name: str, stored: Stored) -> Entry:
         raise HistoryError(name=name, reason=reason) from error
 
 
+def describe(entry: Entry) -> str:
+    """One line about an entry, for people."""
+    over = f", over the failed gates {', '.join(entry.failed_gates)}" if entry.failed_gates else ""
+    because = f": {entry.reason}" if entry.reason else ""
+    return f"{entry.at:%Y-%m-%d %H:%M:%S} {entry.action} version {entry.version} by {entry.by}{over}{because}"
+
+
 def aliases_of(entries: Sequence[Entry]) -> dict[str, str]:
     """Each alias and the version it points to now."""
     return dict(entries[-1].aliases) if entries else {}

@@ -22,7 +22,7 @@ from models.errors import (
     RegistryError,
 )
 from models.registry.archive import Archived, reading_archive, write_archive
-from models.registry.history import BEGINNING, Action, Entry, aliases_of, read_history, version_at
+from models.registry.history import BEGINNING, Action, Entry, aliases_of, describe, read_history, version_at
 from models.registry.mlflow_store import BUNDLE, EVIDENCE, MlflowStore, check_room
 from models.registry.version import ModelVersion, Registered
 from models.signing import Keys, is_signed, sign_bundle, sign_text, trusted_keys, verify_bundle
@@ -66,7 +66,8 @@ class Registry:
         for version in registered:
             if named.get(version.version, version.digest) != version.digest:
                 raise HistoryError(name=name, reason=f"version {version.version} is not the bundle that it names")
-        return [_aliased(version, aliases_of(entries)) for version in registered]
+        aliases = aliases_of(entries)
+        return [_aliased(version, aliases) for version in registered]
 
     def resolve(self, name: str, version_or_alias: str) -> ModelVersion:
         """The version of that number or alias.
@@ -373,13 +374,6 @@ class Registry:
             written.write_text(digests[-1], encoding="ascii")
             written.replace(seen)
         return entries
-
-
-def describe(entry: Entry) -> str:
-    """One line about an entry, for people."""
-    over = f", over the failed gates {', '.join(entry.failed_gates)}" if entry.failed_gates else ""
-    because = f": {entry.reason}" if entry.reason else ""
-    return f"{entry.at:%Y-%m-%d %H:%M:%S} {entry.action} version {entry.version} by {entry.by}{over}{because}"
 
 
 def _write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:
