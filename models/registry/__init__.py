@@ -1,7 +1,7 @@
 """The model registry: which bundles there are, which may serve, and what served when."""
 
-from models.registry.history import Action, Entry, describe
-from models.registry.registry import CANARY, CANDIDATE, PREVIOUS, PRODUCTION, SHADOW, Registry
+from models.registry.history import CANARY, Action, Entry, Trial, describe
+from models.registry.registry import CANDIDATE, PREVIOUS, PRODUCTION, SHADOW, TRIALS, Registry, kept_bundle
 from models.registry.version import ModelVersion
 
 __all__ = [
@@ -10,9 +10,12 @@ __all__ = [
     "PREVIOUS",
     "PRODUCTION",
     "SHADOW",
+    "TRIALS",
     "Action",
     "Entry",
     "ModelVersion",
     "Registry",
+    "Trial",
     "describe",
+    "kept_bundle",
 ]

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from models.errors import HistoryError
 
+CANARY = "canary"
 BEGINNING = "0" * 64
 """What the first entry names as the one before it."""
 
@@ -25,6 +27,7 @@ class Action(StrEnum):
 
     REGISTER = "register"
     PROMOTE = "promote"
+    WITHDRAW = "withdraw"
     ROLLBACK = "rollback"
     IMPORT = "import"
     PRUNE = "prune"
@@ -42,6 +45,7 @@ class Entry(BaseModel):
         digest: of its bundle.
         reason: in the words of whoever did it.
         failed_gates: that were overridden.
+        percent: of the requests that a canary takes; None where the entry is about something else.
         aliases: each alias and the version it points to after this entry.
         previous: the hash of the entry before.
     """
@@ -56,12 +60,13 @@ class Entry(BaseModel):
     digest: str
     reason: str = ""
     failed_gates: tuple[str, ...] = ()
+    percent: int | None = None
     aliases: dict[str, str]
     previous: str
 
     def text(self) -> str:
-        """What is stored, hashed and signed: JSON with sorted keys and no spaces."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """What is stored, hashed and signed: JSON with sorted keys, no spaces and nothing that is None."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":"))
 
     def fingerprint(self) -> str:
         """SHA-256 of the text, hexadecimal."""
@@ -122,7 +127,8 @@ def describe(entry: Entry) -> str:
     """One line about an entry, for people."""
     over = f", over the failed gates {', '.join(entry.failed_gates)}" if entry.failed_gates else ""
     because = f": {entry.reason}" if entry.reason else ""
-    return f"{entry.at:%Y-%m-%d %H:%M:%S} {entry.action} version {entry.version} by {entry.by}{over}{because}"
+    share = f", a canary for {entry.percent} %" if entry.percent is not None else ""
+    return f"{entry.at:%Y-%m-%d %H:%M:%S} {entry.action} version {entry.version} by {entry.by}{share}{over}{because}"
 
 
 def aliases_of(entries: Sequence[Entry]) -> dict[str, str]:
@@ -134,3 +140,20 @@ def version_at(entries: Sequence[Entry], alias: str, when: datetime) -> str | No
     """The version that an alias pointed to at a time; None where it pointed to none."""
     until = [entry for entry in entries if entry.at <= when]
     return aliases_of(until).get(alias)
+
+
+class Trial(NamedTuple):
+    """A canary: the version, the percentage of requests that it takes, and the number of the entry that says so."""
+
+    version: str
+    percent: int
+    since: int
+
+
+def trial_of(entries: Sequence[Entry]) -> Trial | None:
+    """The canary that the entries leave; None where there is none."""
+    version = aliases_of(entries).get(CANARY)
+    if version is None:
+        return None
+    begun = next(entry for entry in reversed(entries) if entry.percent is not None)
+    return Trial(version, begun.percent or 0, begun.sequence)

@@ -1,8 +1,6 @@
 """Name + version or alias -> a bundle that is whole and signed; every change of an alias is an entry of the history."""
 
-import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,23 +14,23 @@ from typing import Any
 from models.bundle import FILES, MANIFEST, read_manifest
 from models.errors import (
     BundleError,
-    ConflictError,
     HistoryError,
     ModelNotFoundError,
     RegistryError,
 )
 from models.registry.archive import Archived, reading_archive, write_archive
-from models.registry.history import BEGINNING, Action, Entry, aliases_of, describe, read_history, version_at
+from models.registry.history import CANARY, Action, Entry, Trial, aliases_of, trial_of, version_at
+from models.registry.ledger import Ledger
 from models.registry.mlflow_store import BUNDLE, EVIDENCE, MlflowStore, check_room
 from models.registry.version import ModelVersion, Registered
-from models.signing import Keys, is_signed, sign_bundle, sign_text, trusted_keys, verify_bundle
+from models.signing import Keys, sign_bundle, verify_bundle
 
 CANDIDATE = "candidate"
 SHADOW = "shadow"
-CANARY = "canary"
 PRODUCTION = "production"
 PREVIOUS = "previous"
 _DOCUMENTS = "evidence.json"
+TRIALS = (SHADOW, CANARY)
 ALIASES = (CANDIDATE, SHADOW, CANARY, PRODUCTION, PREVIOUS)
 
 
@@ -53,6 +51,7 @@ class Registry:
         self._folder = folder
         self._keys = keys
         self._store = MlflowStore(uri, folder)
+        self._ledger = Ledger(self._store, uri, folder / "seen", keys)
 
     def names(self) -> list[str]:
         """Every model's name, sorted."""
@@ -133,10 +132,11 @@ class Registry:
         reason: str = "",
         failed_gates: tuple[str, ...] = (),
         to: str = PRODUCTION,
+        percent: int | None = None,
     ) -> ModelVersion:
         """Lets an alias point to a version whose bundle has arrived here, whole and signed.
 
-        Where it is `production`, `previous` then points to what was.
+        Where it is `production`, `previous` then points to what was, and what was a trial of the version is over.
 
         Args:
             version: to promote.
@@ -144,17 +144,41 @@ class Registry:
             reason: in their words.
             failed_gates: that they override.
             to: the alias.
+            percent: of the requests, 1 to 99, that a canary takes; None for every other alias.
 
         Raises:
-            RegistryError: the alias is not one that can be set.
+            RegistryError: the alias is not one that can be set, or not with this percentage.
             BundleError: the bundle is not what was registered and signed.
             ConflictError: somebody else changed the model's aliases meanwhile; nothing was changed.
         """
         if to not in ALIASES or to == PREVIOUS:
             settable = ", ".join(alias for alias in ALIASES if alias != PREVIOUS)
             raise RegistryError(reason=f"Expected one of the aliases {settable}, but received {to!r}.")
+        if (to == CANARY) != (percent is not None) or percent not in {None, *range(1, 100)}:
+            raise RegistryError(reason=f"Expected 1 to 99 percent for a canary only, but received {percent} for {to}.")
         self.download(version)
-        return self._point(version, to, Action.PROMOTE, by, reason, failed_gates)
+        return self._point(version, to, Action.PROMOTE, by, reason, failed_gates, percent)
+
+    def withdraw(self, name: str, alias: str, by: str, reason: str = "") -> ModelVersion:
+        """Takes an alias away that is a trial, `shadow` or `canary`, and gives the version that had it.
+
+        Raises:
+            RegistryError: the alias is another; production changes by `promote` and `rollback` only.
+            ModelNotFoundError: it points to nothing.
+            ConflictError: somebody else changed the model's aliases meanwhile; nothing was changed.
+        """
+        if alias not in TRIALS:
+            raise RegistryError(reason=f"Expected one of the aliases {', '.join(TRIALS)}, but received {alias!r}.")
+        version = self.resolve(name, alias)
+        entries = self.history(name)
+        aliases = {other: points for other, points in aliases_of(entries).items() if other != alias}
+        self._ledger.append(entries, version, Action.WITHDRAW, by, reason, aliases)
+        self._store.set_aliases(name, aliases)
+        return _aliased(version, aliases)
+
+    def trial(self, name: str) -> Trial | None:
+        """What is in trial as the canary of a model, and since which entry of its history."""
+        return trial_of(self.history(name))
 
     def rollback(self, name: str, by: str, reason: str = "") -> ModelVersion:
         """Lets `production` point to what it pointed to before, and `previous` to what it points to now.
@@ -173,12 +197,7 @@ class Registry:
         Raises:
             HistoryError: an entry was removed or changed, or is missing that this machine has seen before.
         """
-        stored = self._store.history(name)
-        if not stored:
-            return self._not_shorter(name, [])
-        keys = trusted_keys(self._keys.trusted)
-        entries = read_history(name, stored, lambda text, signature: is_signed(text, signature, keys))
-        return self._not_shorter(name, entries)
+        return self._ledger.entries(name)
 
     def version_at(self, name: str, when: datetime, alias: str = PRODUCTION) -> str | None:
         """The version that an alias pointed to at a time; None where it pointed to none."""
@@ -203,7 +222,7 @@ class Registry:
 
     def kept(self, digest: str) -> Path:
         """Where a downloaded bundle of that digest lies, if it is there."""
-        return self._folder / "bundles" / digest.replace(":", "-")
+        return kept_bundle(self._folder, digest)
 
     def export(self, version: Registered, path: Path) -> None:
         """Writes a version, verified, into a single file for `take_in` at another site.
@@ -273,7 +292,7 @@ class Registry:
             if version.aliases or _last_used(version, self.history(name)) > horizon:
                 continue
             entries = self.history(name)
-            self._append(entries, version, Action.PRUNE, by, f"kept for {keep.days} days", aliases_of(entries))
+            self._ledger.append(entries, version, Action.PRUNE, by, f"kept for {keep.days} days", aliases_of(entries))
             self._store.remove(name, version.version)
             shutil.rmtree(self.kept(version.digest), ignore_errors=True)
             deleted.append(version)
@@ -287,48 +306,20 @@ class Registry:
         by: str,
         reason: str,
         failed_gates: tuple[str, ...] = (),
+        percent: int | None = None,
     ) -> ModelVersion:
         entries = self.history(version.name)
         aliases = aliases_of(entries)
         before = aliases.get(alias)
-        if before != version.version:
+        if before != version.version or percent is not None:
             aliases[alias] = version.version
-            if alias == PRODUCTION and before is not None:
-                aliases[PREVIOUS] = before
-            self._append(entries, version, action, by, reason, aliases, failed_gates)
+            if alias == PRODUCTION:
+                over = [trial for trial in TRIALS if aliases.get(trial) == version.version]
+                aliases = {other: points for other, points in aliases.items() if other not in over}
+                aliases |= {PREVIOUS: before} if before is not None else {}
+            self._ledger.append(entries, version, action, by, reason, aliases, failed_gates, percent)
         self._store.set_aliases(version.name, aliases)
         return _aliased(version, aliases)
-
-    def _append(
-        self,
-        entries: list[Entry],
-        version: Registered,
-        action: Action,
-        by: str,
-        reason: str,
-        aliases: Mapping[str, str],
-        failed_gates: tuple[str, ...] = (),
-    ) -> None:
-        """Adds the entry that follows `entries`."""
-        name, now = version.name, datetime.now(UTC)
-        entry = Entry(
-            sequence=len(entries) + 1,
-            at=max(now, entries[-1].at) if entries else now,
-            by=by,
-            action=action,
-            version=version.version,
-            digest=version.digest,
-            reason=reason,
-            failed_gates=failed_gates,
-            aliases=dict(aliases),
-            previous=entries[-1].fingerprint() if entries else BEGINNING,
-        )
-        text = entry.text()
-        self._store.append(name, text, sign_text(text, self._keys.private), describe(entry))
-        after = self.history(name)
-        if entry not in after:
-            first = after[len(entries)]
-            raise ConflictError(name=name, expected=len(entries), who=first.by, what=describe(first))
 
     def _by_digest(self, name: str, digest: str) -> Registered | None:
         return next((version for version in self._store.versions(name) if version.digest == digest), None)
@@ -360,20 +351,10 @@ class Registry:
             return False
         return True
 
-    def _not_shorter(self, name: str, entries: list[Entry]) -> list[Entry]:
-        """The entries, if they go on from what this machine has seen of them before."""
-        where = hashlib.sha256(self._uri.encode()).hexdigest()[:8]
-        seen = self._folder / "seen" / f"{name}-{where}"
-        last = seen.read_text(encoding="ascii") if seen.exists() else BEGINNING
-        digests = [BEGINNING, *(entry.fingerprint() for entry in entries)]
-        if last not in digests:
-            raise HistoryError(name=name, reason="its end was removed: this machine has seen entries that are gone")
-        if last != digests[-1]:
-            seen.parent.mkdir(parents=True, exist_ok=True)
-            written = seen.with_suffix(f".{os.getpid()}")
-            written.write_text(digests[-1], encoding="ascii")
-            written.replace(seen)
-        return entries
+
+def kept_bundle(folder: Path, digest: str) -> Path:
+    """Where a registry with this folder keeps the downloaded bundle of that digest."""
+    return folder / "bundles" / digest.replace(":", "-")
 
 
 def _write_evidence(folder: Path, evidence: Mapping[str, Any]) -> None:

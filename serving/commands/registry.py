@@ -29,6 +29,7 @@ RELEASED_AUDIT = RELEASED / "audit.json"
 LOCK = Path("dvc.lock")
 SERVES = (PRODUCTION, CANARY)
 """Aliases whose answers reach people: only through the gates."""
+_CANARY_PERCENT = 10
 
 app = typer.Typer(help="The model registry.", epilog="Example: thorax registry list", no_args_is_help=True)
 
@@ -114,17 +115,31 @@ def promote(
     to: Annotated[str, typer.Option(help="The alias.")] = PRODUCTION,
     reason: Reason = "",
     override: Annotated[bool, typer.Option("--override", help="Even if gates fail; needs --reason.")] = False,
+    percent: Annotated[
+        int | None, typer.Option(min=1, max=99, help="Of the studies that a canary answers about; 10 if not said.")
+    ] = None,
 ) -> None:
     """Lets an alias, by default the one that serves, point to a version that passes the gates of params.yaml."""
     if override and not reason:
         raise typer.BadParameter("--override needs a --reason, which the history keeps")
+    if percent is not None and to != CANARY:
+        raise typer.BadParameter(f"--percent is for --to {CANARY} only")
     settings = load_settings()
     registry = _registry(settings)
     version = registry.resolve(name, which)
     failed = _failed_gates(registry, version, settings) if to in SERVES else ()
     if failed and not override:
         raise GateError(name=name, version=version.version, failed=", ".join(failed))
-    typer.echo(_line(registry.promote(version, by, reason, failed, to)))
+    percent = (percent or _CANARY_PERCENT) if to == CANARY else None
+    typer.echo(_line(registry.promote(version, by, reason, failed, to, percent)))
+
+
+@app.command(epilog="Example: thorax registry withdraw pneumonia canary --reason 'seen enough'")
+def withdraw(
+    name: Name, alias: Annotated[str, typer.Argument(help="shadow or canary.")], by: By, reason: Reason = ""
+) -> None:
+    """Ends a trial: the alias points to nothing."""
+    typer.echo(_line(_registry(load_settings()).withdraw(name, alias, by, reason)))
 
 
 @app.command(epilog="Example: thorax registry rollback pneumonia --reason 'too many false alarms'")

@@ -19,7 +19,7 @@ from models.errors import (
     SigningKeyError,
 )
 from models.registry import PREVIOUS, PRODUCTION, Action, Registry, describe
-from models.registry import registry as module
+from models.registry import ledger as module
 from models.signing import Keys, make_key
 from tests.conftest import registry_in
 from tests.room import no_file_beyond
@@ -323,7 +323,7 @@ def test_a_download_that_was_killed_leaves_nothing_that_counts(own, versions, tm
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.Registry, "_check", die)
+        patch.setattr(Registry, "_check", die)
         with pytest.raises(KeyboardInterrupt):
             own.download(versions[2])
     assert not own.kept(versions[2].digest).exists()
