@@ -69,5 +69,50 @@ MODEL_LOADS = Metric(
 REGISTRY_UP = Metric(
     MetricKind.GAUGE, "thorax_registry_up", "1 while what the registry says is what serves, else 0.", ()
 )
+CANARY_STOPS = Metric(
+    MetricKind.COUNTER,
+    "thorax_canary_stops_total",
+    "Canaries that were stopped, for failing or for being slow.",
+    ("model",),
+)
+SHADOW_COPIES = Metric(
+    MetricKind.COUNTER,
+    "thorax_shadow_copies_total",
+    "Copies for a shadow, by outcome (compared, refused, failed, or shed because others wait).",
+    ("model", "outcome"),
+)
+SHADOW_DISAGREEMENT = Metric(
+    MetricKind.GAUGE,
+    "thorax_shadow_disagreement",
+    "Share of the radiographs compared on which production and shadow differ in whether a finding is present.",
+    ("model", "finding"),
+)
+SHADOW_SCORE_DIFFERENCE = Metric(
+    MetricKind.HISTOGRAM,
+    "thorax_shadow_score_difference",
+    "Size of the difference between the probabilities of production and shadow.",
+    ("model", "finding"),
+    (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0),
+)
+SHADOW_SECONDS = Metric(
+    MetricKind.HISTOGRAM,
+    "thorax_shadow_seconds",
+    "Seconds from file to answer of the radiographs compared, of production or shadow.",
+    ("model", "of"),
+    _SECONDS,
+)
 
-METRICS = (PREDICTIONS, PREDICTION_SECONDS, FINDING_SCORE, REJECTIONS, MODEL_INFO, MODEL_LOADS, REGISTRY_UP)
+METRICS = (
+    PREDICTIONS,
+    PREDICTION_SECONDS,
+    FINDING_SCORE,
+    REJECTIONS,
+    MODEL_INFO,
+    MODEL_LOADS,
+    REGISTRY_UP,
+    CANARY_STOPS,
+    SHADOW_COPIES,
+    SHADOW_DISAGREEMENT,
+    SHADOW_SCORE_DIFFERENCE,
+    SHADOW_SECONDS,
+)

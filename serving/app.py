@@ -1,4 +1,4 @@
-"""The only place where the service is wired: settings -> registry -> line-up -> predictors -> front door."""
+"""The only place where the service is wired: settings -> registry -> line-up -> predictor and shadow -> front door."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from serving.api import Api
 from serving.following import first_lineup, follower
 from serving.predictor import predictor
 from serving.settings import Settings, load_settings
+from serving.shadow import shadow
 
 
 def build(args: dict[str, str]) -> Any:
@@ -24,7 +25,7 @@ def build(args: dict[str, str]) -> Any:
 
 def application(settings: Settings) -> Any:
     """The application of these settings; raises as `build` does."""
-    lineup = first_lineup(settings)
-    predictors = {standing.description.name: predictor(standing, settings) for standing in lineup.models}
+    first_lineup(settings)
+    compares = shadow(settings) if settings.shadow_percent else None
     front_door: Any = Api  # which Serve's decorators have made a deployment
-    return front_door.bind(predictors, follower(settings), settings)
+    return front_door.bind(predictor(settings), compares, follower(settings), settings)

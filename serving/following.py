@@ -7,10 +7,11 @@ from ray import serve
 
 from models.bundle import CARD, read_manifest
 from models.errors import BundleError, RegistryError, SettingsError, ThoraxError
-from models.registry import Registry
+from models.registry import CANARY, PRODUCTION, SHADOW, ModelVersion, Registry
 from monitoring.backends import RayRecorder
 from monitoring.metrics import REGISTRY_UP
-from serving.lineup import Lineup, Standing, read_lineup, write_lineup
+from serving.canary import read_stop
+from serving.lineup import Canary, Lineup, Standing, read_lineup, write_lineup
 from serving.logs import logger
 from serving.schemas import ModelDescription
 from serving.settings import Settings
@@ -39,18 +40,87 @@ def first_lineup(settings: Settings) -> Lineup:
 def follow(settings: Settings) -> Lineup:
     """What the registry says is to serve, downloaded, verified and written down; a damaged copy is replaced.
 
+    A model that cannot be had stays as it was, and a trial that cannot be had does not begin; the others go on.
+
     Raises:
-        RegistryError, BundleError: see `first_lineup`; what was written down before stays.
+        RegistryError, BundleError: the first of what went wrong; what could be had is written down.
     """
     registry = Registry(settings.registry_address, settings.registry_folder, settings.keys)
-    lineup = Lineup(asked=settings.models, models=tuple(_standing(registry, asked) for asked in settings.models))
+    try:
+        before = {standing.name.name: standing for standing in read_lineup(settings).models}
+    except SettingsError:
+        before = {}
+    followed = _Followed(registry, before)
+    for asked in settings.models:
+        followed.add(asked)
+    lineup = Lineup(
+        asked=settings.models,
+        models=tuple(followed.models),
+        canaries=tuple(followed.canaries),
+        shadows=tuple(followed.shadows),
+    )
     write_lineup(settings, lineup)
+    if followed.errors:
+        raise followed.errors[0]
     return lineup
 
 
-def _standing(registry: Registry, asked: str) -> Standing:
-    name, _, alias = asked.partition("@")
-    version = registry.resolve(name, alias)
+class _Followed:
+    """What is to serve, as it is found out model by model, and what went wrong."""
+
+    def __init__(self, registry: Registry, before: dict[str, Standing]) -> None:
+        self._registry = registry
+        self._before = before
+        self.models: list[Standing] = []
+        self.canaries: list[Canary] = []
+        self.shadows: list[Standing] = []
+        self.errors: list[RegistryError | BundleError] = []
+
+    def add(self, asked: str) -> None:
+        name, _, alias = asked.partition("@")
+        try:
+            standing = _standing(self._registry, self._registry.resolve(name, alias), alias)
+        except (RegistryError, BundleError) as error:
+            if name not in self._before:
+                raise
+            self.errors.append(error)
+            standing = self._before[name]
+        self.models.append(standing)
+        if alias != PRODUCTION:
+            return
+        try:
+            self._add_trials(standing)
+        except (RegistryError, BundleError) as error:
+            self.errors.append(error)
+
+    def _add_trials(self, production: Standing) -> None:
+        name = production.name.name
+        by_alias = {alias: one for one in self._registry.versions(name) for alias in one.aliases}
+        shadow, trial = by_alias.get(SHADOW), self._registry.trial(name)
+        if shadow is not None and shadow.digest != production.name.digest:
+            self.shadows.append(_standing(self._registry, shadow, SHADOW))
+        if trial is not None and (canary := by_alias[CANARY]).digest != production.name.digest:
+            standing = _standing(self._registry, canary, CANARY)
+            self.canaries.append(Canary(standing=standing, percent=trial.percent, since=trial.since))
+
+
+def withdraw_stopped(settings: Settings) -> None:
+    """Takes the alias from each canary that the service has stopped; where that fails, it stays stopped here only.
+
+    Signing it needs the private key, which not every service has; then a person has to withdraw it.
+    """
+    registry = Registry(settings.registry_address, settings.registry_folder, settings.keys)
+    for canary in read_lineup(settings).canaries:
+        stop = read_stop(settings, canary)
+        if stop is not None:
+            try:
+                registry.withdraw(stop.name, CANARY, f"the service at {settings.host}:{settings.port}", stop.reason)
+            except RegistryError as error:
+                remedy = f"thorax registry withdraw {stop.name} {CANARY}"
+                log.warning("canary not withdrawn", stopped="here", reason=str(error), run=remedy)
+
+
+def _standing(registry: Registry, version: ModelVersion, alias: str) -> Standing:
     bundle = registry.download(version)
     manifest, _ = read_manifest(bundle, version.digest)
     description = ModelDescription(
@@ -64,7 +134,7 @@ def _standing(registry: Registry, asked: str) -> Standing:
         metrics=registry.figures(version),
         card=(bundle / CARD).read_text(encoding="utf-8"),
     )
-    return Standing(alias=alias, bundle=bundle, description=description)
+    return Standing(alias=alias, description=description)
 
 
 class Follower:
@@ -79,7 +149,6 @@ class Follower:
         self._poll_seconds = settings.registry_poll_seconds
         self._wake = Event()
         self._recorder = RayRecorder((REGISTRY_UP,))
-        self._recorder.set(REGISTRY_UP, 1)
         Thread(target=self._run, name="following", daemon=True).start()
 
     def reconfigure(self, user_config: dict[str, float]) -> None:
@@ -89,10 +158,9 @@ class Follower:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(self._poll_seconds)
-            self._wake.clear()
             try:
                 follow(self._settings)
+                withdraw_stopped(self._settings)
             except ThoraxError as error:
                 self._recorder.set(REGISTRY_UP, 0)
                 log.error("registry not followed", serving="what was verified last", code=error.code, reason=str(error))
@@ -101,6 +169,8 @@ class Follower:
                 log.exception("registry not followed", serving="what was verified last")
             else:
                 self._recorder.set(REGISTRY_UP, 1)
+            self._wake.wait(self._poll_seconds)
+            self._wake.clear()
 
 
 def follower(settings: Settings) -> Any:

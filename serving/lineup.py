@@ -1,6 +1,6 @@
 """What serves here, as a file: the follower writes what the registry says, replicas and the front door read it.
 
-With the bundles beside it, it is all that serving needs: while the registry is away, also after a restart, what was
+With the bundles beside it, that is all that serving needs: while the registry is away, also after a restart, what was
 verified last goes on serving.
 """
 
@@ -19,14 +19,12 @@ class Standing(BaseModel):
 
     Attributes:
         alias: it was asked for by; its version where it was asked for by number.
-        bundle: the downloaded folder.
         description: for people.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     alias: str
-    bundle: Path
     description: ModelDescription
 
     @property
@@ -36,22 +34,60 @@ class Standing(BaseModel):
         return ModelName(name=of.name, version=of.version, digest=of.digest)
 
 
+class Canary(BaseModel):
+    """A version that answers instead of another about some studies.
+
+    Attributes:
+        standing: the version.
+        percent: of the studies.
+        since: number of the entry of its history with which this began.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    standing: Standing
+    percent: int
+    since: int
+
+    @property
+    def trial(self) -> tuple[str, int]:
+        """What tells it from every other: the model and the entry of its history."""
+        return self.standing.name.name, self.since
+
+
 class Lineup(BaseModel):
     """What serves, the default first.
 
     Attributes:
         asked: `THORAX_MODELS` as it was when the registry was asked.
         models: in that order.
+        canaries: of some of them.
+        shadows: of some of them; their answers are compared and reach nobody.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     asked: tuple[str, ...]
     models: tuple[Standing, ...]
+    canaries: tuple[Canary, ...] = ()
+    shadows: tuple[Standing, ...] = ()
 
     def of(self, name: str) -> Standing:
         """The model of that name, which is one of those asked for."""
-        return next(standing for standing in self.models if standing.description.name == name)
+        return next(standing for standing in self.models if standing.name.name == name)
+
+    def canary_of(self, name: str) -> Canary | None:
+        """The canary of a model."""
+        return next((canary for canary in self.canaries if canary.standing.name.name == name), None)
+
+    def shadow_of(self, name: str) -> Standing | None:
+        """The shadow of a model."""
+        return next((standing for standing in self.shadows if standing.name.name == name), None)
+
+    @property
+    def answering(self) -> tuple[Standing, ...]:
+        """Everything whose answers reach people, the models first."""
+        return (*self.models, *(canary.standing for canary in self.canaries))
 
 
 def lineup_path(settings: Settings) -> Path:

@@ -1,130 +1,121 @@
-"""The deployment that holds a model: bytes in, answer out; another version takes over while it answers."""
+"""The deployment that holds models: bytes in, answer out; many models share one, a new one loads beside them."""
 
 import asyncio
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Thread, get_native_id
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from ray import serve
 
-from models.bundle import Bundle, Prediction, load_bundle
+from models.bundle import Bundle, Prediction
 from models.errors import RadiographError, SettingsError
-from models.radiograph import Radiograph, RadiographTags
+from models.radiograph import RadiographTags
 from models.reading import ReadingLimits, read_radiograph
-from models.signing import verify_bundle
 from monitoring.backends import RayRecorder
-from monitoring.metrics import FINDING_SCORE, MODEL_INFO, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS
+from monitoring.metrics import FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS
 from serving.answering import prediction_response
-from serving.lineup import Standing, read_lineup
+from serving.lineup import read_lineup
+from serving.loading import load
 from serving.logs import logger
-from serving.schemas import PredictionResponse
+from serving.schemas import ModelName, PredictionResponse
 from serving.settings import Settings
 
 _WATCH_SECONDS = 0.5
-_RETRY_SECONDS = 60.0
-_BEHIND = 10
-"""Niceness of the thread that loads: who waits for an answer comes first."""
 
 log = logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A model that can answer, verified and warm."""
-
-    standing: Standing
-    bundle: Bundle
-
-
-@dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A model input that waits for its batch, who made it, and since when (seconds of `perf_counter`)."""
+    """A model input that waits for its batch, whose it is, and since when (seconds of `perf_counter`)."""
 
     model_input: NDArray[np.float32]
-    loaded: _Loaded
+    bundle: Bundle
     since: float
 
 
 class Predictor:
     """Decodes in a pool of threads, scores in batches; neither ever holds up the event loop.
 
-    Where the line-up names another bundle, that is loaded beside the one that serves, and takes its place at once.
-    Whatever has begun with the old one ends with it, and names it.
+    Callers name the model by Serve's multiplexed model id, a `ModelName.reference`: so a batch is of one bundle, and a
+    replica is chosen that has it in memory. A replica has at most so many in memory as the settings say; the one that
+    was not asked for longest leaves first, and whatever has begun with it ends with it. What is new in the line-up is
+    loaded before anybody asks for it.
 
     Args:
-        standing: what to begin with.
         settings: of the service.
 
     Raises:
-        BundleError: the bundle is not what the registry says, or nobody who is trusted signed it; the replica does not
+        SettingsError: there is no line-up.
+        BundleError: a bundle is not what the registry says, or nobody who is trusted signed it; the replica does not
             start.
         SigningKeyError: no key is trusted.
     """
 
-    def __init__(self, standing: Standing, settings: Settings) -> None:
-        self._model = standing.description.name
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
         self._settings = settings
         self._limits = ReadingLimits(settings.max_upload_bytes, settings.max_pixels)
         self._readers = ThreadPoolExecutor(settings.reading_threads, "reading")
         self._scorer = ThreadPoolExecutor(1, "scoring")
+        self._loader = ThreadPoolExecutor(1, "loading")
         self._score.set_max_batch_size(settings.max_batch_size)
         self._score.set_batch_wait_timeout_s(settings.batch_wait_seconds)
-        self._recorder = RayRecorder((FINDING_SCORE, MODEL_INFO, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS))
-        self._serve(self._load(self._newest(standing)))
-        Thread(target=self._follow, name="following", daemon=True).start()
+        self._recorder = RayRecorder((FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS))
 
-    def _newest(self, standing: Standing) -> Standing:
-        """A replica that starts late begins with what serves by now."""
+        @serve.multiplexed(max_num_models_per_replica=settings.models_in_memory)
+        async def bundle(reference: str) -> Bundle:
+            return await self._load(reference)
+
+        self._bundle = bundle
+        self._seen = set[str]()
+        for standing in read_lineup(settings).models[: settings.models_in_memory]:
+            self._seen.add(standing.name.reference)
+            await self._bundle(standing.name.reference)
+        self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def _load(self, reference: str) -> Bundle:
+        outcome = "failed"
         try:
-            return read_lineup(self._settings).of(self._model)
-        except SettingsError:
-            return standing
+            bundle = await asyncio.get_running_loop().run_in_executor(
+                self._loader, load, reference, self._settings, self._settings.engine_threads
+            )
+            outcome = "loaded"
+            return bundle
+        finally:
+            self._recorder.add(MODEL_LOADS, model=reference.partition("@")[0], outcome=outcome)
 
-    def _load(self, standing: Standing) -> _Loaded:
-        verify_bundle(standing.bundle, self._settings.keys.trusted)
-        engine, threads = self._settings.engine, self._settings.engine_threads
-        bundle = load_bundle(standing.bundle, standing.description.digest, engine, threads)
-        bundle.predict([Radiograph(np.zeros((64, 64), np.uint8))])  # an engine's first run takes longer
-        return _Loaded(standing, bundle)
-
-    def _serve(self, loaded: _Loaded) -> None:
-        self._loaded = loaded
-        self._tell_info(loaded.standing, 1)
-        self._recorder.add(MODEL_LOADS, model=self._model, outcome="loaded")
-
-    def _follow(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), _BEHIND)
+    async def _follow(self) -> None:
+        """Loads what the line-up names anew, so that whoever asks for it first does not wait."""
         while True:
-            sleep(_WATCH_SECONDS)
+            await asyncio.sleep(_WATCH_SECONDS)
             try:
-                standing = read_lineup(self._settings).of(self._model)
-                if standing != self._loaded.standing:
-                    self._change(standing)
-            except Exception as error:  # whatever it is, the one that serves goes on
-                self._recorder.add(MODEL_LOADS, model=self._model, outcome="failed")
-                log.error("bundle not loaded", model=self._model, serving=self._loaded.standing.name, reason=str(error))
-                sleep(_RETRY_SECONDS)
+                lineup = await asyncio.to_thread(read_lineup, self._settings)
+            except SettingsError:
+                continue
+            for reference in [standing.name.reference for standing in lineup.answering]:
+                if reference in self._seen:
+                    continue
+                self._seen.add(reference)
+                try:
+                    await self._bundle(reference)
+                except Exception as error:  # the front door goes on with what it has, and asks again later
+                    log.error("bundle not loaded", model=reference, reason=str(error))
 
-    def _change(self, standing: Standing) -> None:
-        before = self._loaded
-        same = standing.description.digest == before.standing.description.digest
-        self._serve(_Loaded(standing, before.bundle) if same else self._load(standing))
-        if before.standing.name != standing.name or before.standing.alias != standing.alias:
-            self._tell_info(before.standing, 0)
+    async def prepare(self) -> None:
+        """Returns once the model that the caller names is in memory."""
+        await self._bundle(serve.get_multiplexed_model_id())
 
-    def _tell_info(self, standing: Standing, value: float) -> None:
-        labels = standing.name.model_dump() | {"alias": standing.alias}
-        self._recorder.set(MODEL_INFO, value, model=labels.pop("name"), **labels)
+    async def ready(self) -> None:
+        """Returns once the replica has begun."""
 
-    async def predict(self, data: bytes, channel: str) -> PredictionResponse | RadiographError:
+    async def predict(self, model: ModelName, data: bytes, channel: str) -> PredictionResponse | RadiographError:
         """The answer about a PNG, JPEG or DICOM file.
 
         Args:
+            model: as the answer is to name it; the multiplexed model id is its reference.
             data: the whole file.
             channel: the way in, for the metrics.
 
@@ -132,32 +123,28 @@ class Predictor:
             A file that cannot be answered gives its error as a value: raised, it would reach the caller wrapped in
             Ray's own error, with a traceback.
         """
-        loaded = self._loaded
-        version = loaded.standing.description.version
+        bundle: Bundle = await self._bundle(serve.get_multiplexed_model_id())
         try:
             tags, model_input = await asyncio.get_running_loop().run_in_executor(
-                self._readers, self._read, data, loaded
+                self._readers, self._read, data, bundle
             )
-            prediction = await self._score(_Waiting(model_input, loaded, perf_counter()))
-            answer = prediction_response(loaded.bundle, loaded.standing.name, prediction, tags)
+            prediction = await self._score(_Waiting(model_input, bundle, perf_counter()))
+            answer = prediction_response(bundle, model, prediction, tags)
         except RadiographError as error:
-            self._count(version, channel, "rejected")
+            self._count(model, channel, "rejected")
             return error
         for one in answer.findings:
-            self._recorder.observe(FINDING_SCORE, one.score, model=self._model, finding=one.finding)
-        self._count(version, channel, "answered")
+            self._recorder.observe(FINDING_SCORE, one.score, model=model.name, finding=one.finding)
+        self._count(model, channel, "answered")
         return answer
 
-    async def ready(self) -> None:
-        """Returns once the replica has its bundle."""
-
-    def _read(self, data: bytes, loaded: _Loaded) -> tuple[RadiographTags, NDArray[np.float32]]:
+    def _read(self, data: bytes, bundle: Bundle) -> tuple[RadiographTags, NDArray[np.float32]]:
         started = perf_counter()
         radiograph = read_radiograph(data, self._limits)
         decoded = perf_counter()
-        model_input = loaded.bundle.preprocess(radiograph)
-        self._observe_seconds("decode", decoded - started)
-        self._observe_seconds("preprocess", perf_counter() - decoded)
+        model_input = bundle.preprocess(radiograph)
+        self._observe_seconds(bundle, "decode", decoded - started)
+        self._observe_seconds(bundle, "preprocess", perf_counter() - decoded)
         return radiograph.tags, model_input
 
     @serve.batch
@@ -165,25 +152,23 @@ class Predictor:
         return await asyncio.get_running_loop().run_in_executor(self._scorer, self._score_batch, waiting)
 
     def _score_batch(self, waiting: list[_Waiting]) -> list[Prediction]:
+        bundle = waiting[0].bundle  # Serve has split the batch by model id
         started = perf_counter()
-        predictions: dict[int, Prediction] = {}
-        for bundle in {id(one.loaded.bundle): one.loaded.bundle for one in waiting}.values():  # two while one changes
-            places = [place for place, one in enumerate(waiting) if one.loaded.bundle is bundle]
-            predictions |= zip(places, bundle.score([waiting[place].model_input for place in places]), strict=True)
+        predictions = bundle.score([one.model_input for one in waiting])
         seconds = perf_counter() - started
         for one in waiting:
-            self._observe_seconds("queue", started - one.since)
-            self._observe_seconds("infer", seconds)
-        return [predictions[place] for place in range(len(waiting))]
+            self._observe_seconds(bundle, "queue", started - one.since)
+            self._observe_seconds(bundle, "infer", seconds)
+        return predictions
 
-    def _observe_seconds(self, phase: str, seconds: float) -> None:
-        self._recorder.observe(PREDICTION_SECONDS, seconds, model=self._model, phase=phase)
+    def _observe_seconds(self, bundle: Bundle, phase: str, seconds: float) -> None:
+        self._recorder.observe(PREDICTION_SECONDS, seconds, model=bundle.manifest.name, phase=phase)
 
-    def _count(self, version: str, channel: str, outcome: str) -> None:
-        self._recorder.add(PREDICTIONS, model=self._model, version=version, channel=channel, outcome=outcome)
+    def _count(self, model: ModelName, channel: str, outcome: str) -> None:
+        self._recorder.add(PREDICTIONS, model=model.name, version=model.version, channel=channel, outcome=outcome)
 
 
-def predictor(standing: Standing, settings: Settings) -> Any:
+def predictor(settings: Settings) -> Any:
     """A `Predictor` bound for deployment.
 
     Ray lets 5 requests at a time into a replica unless told otherwise, which would cap every batch at 5: room is made
@@ -191,10 +176,10 @@ def predictor(standing: Standing, settings: Settings) -> Any:
     """
     deployment = serve.deployment(
         Predictor,
-        name=f"predictor-{standing.description.name}",
+        name="predictor",
         max_ongoing_requests=2 * settings.max_batch_size + settings.reading_threads,
         max_queued_requests=settings.max_waiting_requests,
-        # A claim on the scheduler, not a limit: several models share a small machine.
+        # A claim on the scheduler, not a limit.
         ray_actor_options={"num_cpus": 0.1},
     )
-    return deployment.bind(standing, settings)
+    return deployment.bind(settings)

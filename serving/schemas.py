@@ -18,6 +18,11 @@ class ModelName(_Answer):
     version: str
     digest: str
 
+    @property
+    def reference(self) -> str:
+        """What a replica knows it by, whatever its version is called here: name@digest."""
+        return f"{self.name}@{self.digest}"
+
 
 class FindingAnswer(_Answer):
     """One finding.

@@ -31,6 +31,12 @@ class Settings(BaseSettings):
         engine: a key of `models.engine.ENGINES`.
         engine_threads: of one replica's engine; 0 leaves it to the engine.
         reading_threads: of one replica, for decoding and preprocessing.
+        models_in_memory: of one replica; the one that was not asked for longest makes room for another.
+        shadow_percent: of the answers, whose radiographs a shadow gets a copy of; 0 does without shadows.
+        max_waiting_copies: for shadows; beyond them none is made.
+        canary_max_failures: share of a canary's answers that may fail, beyond production's.
+        canary_max_slowdown: of a canary's median answer, times production's.
+        canary_min_answers: of both, before their times are compared.
         max_batch_size: radiographs scored at once.
         batch_wait_seconds: how long a batch waits to fill.
         max_waiting_requests: beyond the ones being worked on; more are turned away with 503.
@@ -56,6 +62,12 @@ class Settings(BaseSettings):
     engine: str = "openvino"
     engine_threads: Annotated[int, Field(ge=0)] = 0
     reading_threads: PositiveInt = 4
+    models_in_memory: PositiveInt = 8
+    shadow_percent: Annotated[float, Field(ge=0, le=100)] = 100.0
+    max_waiting_copies: PositiveInt = 4
+    canary_max_failures: Annotated[float, Field(ge=0, le=1)] = 0.02
+    canary_max_slowdown: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.0
+    canary_min_answers: PositiveInt = 50
     max_batch_size: PositiveInt = 16
     batch_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.002
     max_waiting_requests: PositiveInt = 256

@@ -1,0 +1,220 @@
+"""Which version answers: production, or its canary about some studies; the shadow gets a copy of what was answered."""
+
+import asyncio
+import random
+from time import monotonic, perf_counter
+from typing import Any
+
+from ray.exceptions import RayError
+from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from models.errors import DeadlineError, ModelNotFoundError, NotReadyError, OverloadedError, SettingsError, ThoraxError
+from monitoring.backends import RayRecorder
+from monitoring.metrics import CANARY_STOPS, MODEL_INFO, SHADOW_COPIES
+from serving.canary import Guard, Outcome, Stop, read_stop, takes, write_stop
+from serving.lineup import Canary, Lineup, Standing, read_lineup
+from serving.logs import logger
+from serving.problems import RETRY_AFTER_SECONDS
+from serving.schemas import ModelDescription, ModelName, PredictionResponse
+from serving.settings import Settings
+
+_WATCH_SECONDS = 0.5
+_RETRY_SECONDS = 60.0
+
+log = logger()
+
+
+class Dispatcher:
+    """Follows the line-up: what is new answers as soon as a replica has it in memory, and what was answers until then.
+
+    Args:
+        predictor: answers.
+        shadow: compares; None where no copies are made.
+        settings: of the service.
+
+    Raises:
+        SettingsError: there is no line-up.
+    """
+
+    def __init__(self, predictor: DeploymentHandle, shadow: DeploymentHandle | None, settings: Settings) -> None:
+        self._predictor = predictor
+        self._shadow = shadow
+        self._settings = settings
+        self._recorder = RayRecorder((CANARY_STOPS, MODEL_INFO, SHADOW_COPIES))
+        self._guards: dict[tuple[str, int], Guard] = {}
+        self._stopped: set[tuple[str, int]] = set()
+        self._copies: set[asyncio.Task[None]] = set()
+        self._not_before: dict[str, float] = {}
+        self._lineup = read_lineup(settings).model_copy(update={"canaries": (), "shadows": ()})
+        self._tell_info(self._lineup, 1)
+        self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    def descriptions(self) -> list[ModelDescription]:
+        """Of everything that answers, the default first."""
+        return [standing.description for standing in self._lineup.answering]
+
+    async def ready(self) -> None:
+        """Returns once a replica has begun.
+
+        Raises:
+            NotReadyError: none has.
+        """
+        try:
+            await asyncio.wait_for(_result(self._predictor.ready.remote()), RETRY_AFTER_SECONDS)
+        except (TimeoutError, RayError, RayServeException) as error:
+            raise _not_ready(", ".join(self._settings.models)) from error
+
+    async def predict(self, name: str | None, data: bytes, channel: str) -> PredictionResponse:
+        """The answer about a PNG, JPEG or DICOM file.
+
+        Args:
+            name: of the model; None for the default.
+            data: the whole file.
+            channel: the way in, for the metrics.
+
+        Raises:
+            ModelNotFoundError: no such model serves.
+            RadiographError: the file cannot be answered.
+            OverloadedError, NotReadyError, DeadlineError: there is no answer now.
+        """
+        known = {standing.name.name: standing for standing in self._lineup.models}
+        standing = next(iter(known.values())) if name is None else known.get(name)
+        if standing is None:
+            raise ModelNotFoundError(wanted=f"serving model {str(name)[:100]!r}", known=", ".join(known))
+        deadline = perf_counter() + self._settings.request_timeout_seconds
+        canary, shadow = self._lineup.canary_of(standing.name.name), self._lineup.shadow_of(standing.name.name)
+        if canary is not None and await asyncio.to_thread(takes, canary, data):
+            try:
+                return await self._watched(canary, canary.standing.name, data, channel, deadline)
+            except NotReadyError as error:  # production answers instead
+                log.warning("canary failed", model=canary.standing.name.reference, reason=str(error))
+        started = perf_counter()
+        answer = await self._watched(canary, standing.name, data, channel, deadline)
+        self._copy(shadow, data, answer, perf_counter() - started)
+        return answer
+
+    async def _watched(
+        self, canary: Canary | None, model: ModelName, data: bytes, channel: str, deadline: float
+    ) -> PredictionResponse:
+        """Asks, and tells the guard of the canary that is in trial how that went."""
+        started = perf_counter()
+        failed = False
+        try:
+            return await self._ask(model, data, channel, deadline)
+        except (NotReadyError, DeadlineError):
+            failed = True
+            raise
+        except (OverloadedError, asyncio.CancelledError):  # tells nothing about a version
+            canary = None
+            raise
+        finally:
+            if canary is not None and (guard := self._guards.get(canary.trial)) is not None:
+                guard.add(Outcome(failed, perf_counter() - started), model == canary.standing.name)
+                if canary.trial not in self._stopped and (reason := guard.verdict()):
+                    self._stop(canary, reason)
+
+    async def _ask(self, model: ModelName, data: bytes, channel: str, deadline: float) -> PredictionResponse:
+        handle = self._predictor.options(multiplexed_model_id=model.reference)
+        response = handle.predict.remote(model, data, channel)
+        try:
+            answer: PredictionResponse | ThoraxError = await asyncio.wait_for(
+                _result(response), deadline - perf_counter()
+            )
+        except TimeoutError:
+            response.cancel()
+            raise DeadlineError(seconds=self._settings.request_timeout_seconds) from None
+        except BackPressureError:
+            raise OverloadedError(retry_after_seconds=RETRY_AFTER_SECONDS) from None
+        except (RayError, RayServeException) as error:  # the replica died or has never started, or its engine failed
+            raise _not_ready(model.name) from error
+        if isinstance(answer, ThoraxError):
+            raise answer
+        return answer
+
+    def _stop(self, canary: Canary, reason: str) -> None:
+        name = canary.standing.name
+        log.error("canary stopped", model=name.reference, version=name.version, reason=reason)
+        self._recorder.add(CANARY_STOPS, model=name.name)
+        self._stopped.add(canary.trial)
+        self._take(self._lineup)
+        write_stop(self._settings, Stop(name=name.name, since=canary.since, reason=reason))
+
+    def _copy(self, shadow: Standing | None, data: bytes, answer: PredictionResponse, seconds: float) -> None:
+        """Hands a copy on without waiting, unless enough of them wait already."""
+        if self._shadow is None or shadow is None or random.random() * 100 >= self._settings.shadow_percent:  # noqa: S311
+            return
+        if len(self._copies) >= self._settings.max_waiting_copies:
+            self._recorder.add(SHADOW_COPIES, model=shadow.name.name, outcome="shed")
+            return
+        task = asyncio.create_task(self._compare(self._shadow, shadow, data, answer, seconds))
+        self._copies.add(task)
+        task.add_done_callback(self._copies.discard)
+
+    async def _compare(
+        self, handle: DeploymentHandle, shadow: Standing, data: bytes, answer: PredictionResponse, seconds: float
+    ) -> None:
+        try:
+            await _result(handle.compare.remote(shadow.name, data, answer, seconds))
+        except (RayError, RayServeException) as error:
+            self._recorder.add(SHADOW_COPIES, model=shadow.name.name, outcome="failed")
+            log.warning("shadow failed", model=shadow.name.reference, reason=str(error))
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            try:
+                wanted = await asyncio.to_thread(read_lineup, self._settings)
+            except SettingsError as error:
+                log.error("line-up not read", serving="what was read last", reason=str(error))
+                continue
+            models = tuple([await self._prepared(standing) for standing in wanted.models])
+            canaries = tuple([one for one in wanted.canaries if await self._may_answer(one)])
+            self._guards = {one.trial: self._guards.get(one.trial) or Guard(self._settings) for one in canaries}
+            self._take(wanted.model_copy(update={"models": models, "canaries": canaries}))
+
+    async def _prepared(self, wanted: Standing) -> Standing:
+        """What is wanted, once a replica has it in memory; what answers now, where none can load it."""
+        now = self._lineup.of(wanted.name.name)
+        return wanted if wanted.name == now.name or await self._prepare(wanted) else now
+
+    async def _may_answer(self, canary: Canary) -> bool:
+        if await asyncio.to_thread(read_stop, self._settings, canary) is not None:
+            return False
+        return canary.trial in self._guards or await self._prepare(canary.standing)
+
+    async def _prepare(self, standing: Standing) -> bool:
+        reference = standing.name.reference
+        if monotonic() < self._not_before.get(reference, 0):
+            return False
+        try:
+            await _result(self._predictor.options(multiplexed_model_id=reference).prepare.remote())
+        except BackPressureError:  # there is room again soon
+            return False
+        except Exception as error:  # whatever it is, the one that serves goes on
+            self._not_before[reference] = monotonic() + _RETRY_SECONDS
+            log.error("version not taken over", model=reference, version=standing.name.version, reason=str(error))
+            return False
+        return True
+
+    def _take(self, lineup: Lineup) -> None:
+        canaries = tuple(one for one in lineup.canaries if one.trial not in self._stopped)
+        lineup = lineup.model_copy(update={"canaries": canaries})
+        if lineup == self._lineup:
+            return
+        before, self._lineup = self._lineup, lineup
+        self._tell_info(before, 0)
+        self._tell_info(lineup, 1)
+
+    def _tell_info(self, lineup: Lineup, value: float) -> None:
+        for standing in (*lineup.answering, *lineup.shadows):
+            labels = standing.name.model_dump() | {"alias": standing.alias}
+            self._recorder.set(MODEL_INFO, value, model=labels.pop("name"), **labels)
+
+
+def _not_ready(model: str) -> NotReadyError:
+    return NotReadyError(model=model, retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+async def _result(response: Any) -> Any:
+    return await response
