@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from models.calibration import Calibration
 from models.conformal import Conformal
 from models.engine import Engine, load_engine
-from models.errors import BundleDigestError, BundleFormatError, UnknownNameError
+from models.errors import BundleDigestError, BundleFormatError, OutputError, UnknownNameError
 from models.findings import Head, Task, find_task
 from models.gates import AgeGroup, Gates, GateValues, load_gates
 from models.preprocessing import Preprocessor
@@ -188,11 +188,17 @@ class Bundle:
         return self.manifest.preprocessing(radiograph)
 
     def score(self, inputs: Sequence[NDArray[np.float32]]) -> list[Prediction]:
-        """The predictions of what `preprocess` gave, in their order."""
+        """The predictions of what `preprocess` gave, in their order.
+
+        Raises:
+            OutputError: a score is not finite.
+        """
         if not inputs:
             return []
         outputs = self._engine.run(np.stack(inputs))
         logits, scores, embeddings = (outputs[name].astype(np.float64) for name in ("logits", "scores", "embedding"))
+        if strange := int(np.count_nonzero(~np.isfinite(np.concatenate([logits, scores])))):
+            raise OutputError(path=self.path, received=strange)
         probabilities = self.manifest.calibration.probabilities(logits)
         present = scores >= np.asarray(self.manifest.operating_points)
         uncertain = self.manifest.conformal.uncertain(self.manifest.heads, scores, present)

@@ -28,6 +28,7 @@
     │   ├── BundleDigestError          a file differs from what was released
     │   ├── SignatureError             nobody who is trusted vouches for it
     │   ├── ParityError                the exported graph disagrees with the trained one
+    │   ├── OutputError                its network gives what is no number
     │   └── LicenceError               it may not be given to others
     ├── RegistryError                  the model registry says no
     │   ├── RegistryUnreachableError   it does not answer
@@ -266,6 +267,13 @@ class ParityError(BundleError):
 
     code = "parity"
     message = "Expected {graph} to equal Keras within {tolerance}, but {output} differs by {difference}."
+
+
+class OutputError(BundleError):
+    """The network of a bundle gives infinities or what is no number, so that nothing can be said about a finding."""
+
+    code = "output"
+    template = "{path}: expected finite scores, but received {received} that are not. Do not serve this bundle."
 
 
 class LicenceError(BundleError):

@@ -37,7 +37,7 @@ _SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 PREDICTIONS = Metric(
     MetricKind.COUNTER,
     "thorax_predictions_total",
-    "Radiographs that a model was asked about, by channel and outcome (answered or rejected).",
+    "Radiographs that a model was asked about, by channel and outcome (answered, rejected or failed).",
     ("model", "version", "channel", "outcome"),
 )
 PREDICTION_SECONDS = Metric(

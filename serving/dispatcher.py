@@ -9,7 +9,15 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from models.errors import DeadlineError, ModelNotFoundError, NotReadyError, OverloadedError, SettingsError, ThoraxError
+from models.errors import (
+    BundleError,
+    DeadlineError,
+    ModelNotFoundError,
+    NotReadyError,
+    OverloadedError,
+    SettingsError,
+    ThoraxError,
+)
 from monitoring.backends import RayRecorder
 from monitoring.metrics import CANARY_STOPS, MODEL_INFO, SHADOW_COPIES
 from serving.canary import Guard, Outcome, Stop, read_stop, takes, write_stop
@@ -77,6 +85,7 @@ class Dispatcher:
             ModelNotFoundError: no such model serves.
             RadiographError: the file cannot be answered.
             OverloadedError, NotReadyError, DeadlineError: there is no answer now.
+            BundleError: the model's network fails at this file.
         """
         known = {standing.name.name: standing for standing in self._lineup.models}
         standing = next(iter(known.values())) if name is None else known.get(name)
@@ -87,7 +96,7 @@ class Dispatcher:
         if canary is not None and await asyncio.to_thread(takes, canary, data):
             try:
                 return await self._watched(canary, canary.standing.name, data, channel, deadline)
-            except NotReadyError as error:  # production answers instead
+            except (NotReadyError, BundleError) as error:  # production answers instead
                 log.warning("canary failed", model=canary.standing.name.reference, reason=str(error))
         started = perf_counter()
         answer = await self._watched(canary, standing.name, data, channel, deadline)
@@ -102,7 +111,7 @@ class Dispatcher:
         failed = False
         try:
             return await self._ask(model, data, channel, deadline)
-        except (NotReadyError, DeadlineError):
+        except (NotReadyError, DeadlineError, BundleError):
             failed = True
             raise
         except (OverloadedError, asyncio.CancelledError):  # tells nothing about a version
@@ -126,7 +135,8 @@ class Dispatcher:
             raise DeadlineError(seconds=self._settings.request_timeout_seconds) from None
         except BackPressureError:
             raise OverloadedError(retry_after_seconds=RETRY_AFTER_SECONDS) from None
-        except (RayError, RayServeException) as error:  # the replica died or has never started, or its engine failed
+        except Exception as error:  # the replica died or has never started, or whatever it failed with
+            log.error("no answer", model=model.reference, error=type(error).__name__)
             raise _not_ready(model.name) from error
         if isinstance(answer, ThoraxError):
             raise answer

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ray import serve
 
 from models.bundle import Bundle, Prediction
-from models.errors import RadiographError, SettingsError
+from models.errors import OutputError, RadiographError, SettingsError, ThoraxError
 from models.radiograph import RadiographTags
 from models.reading import ReadingLimits, read_radiograph
 from monitoring.backends import RayRecorder
@@ -111,7 +111,7 @@ class Predictor:
     async def ready(self) -> None:
         """Returns once the replica has begun."""
 
-    async def predict(self, model: ModelName, data: bytes, channel: str) -> PredictionResponse | RadiographError:
+    async def predict(self, model: ModelName, data: bytes, channel: str) -> PredictionResponse | ThoraxError:
         """The answer about a PNG, JPEG or DICOM file.
 
         Args:
@@ -132,6 +132,9 @@ class Predictor:
             answer = prediction_response(bundle, model, prediction, tags)
         except RadiographError as error:
             self._count(model, channel, "rejected")
+            return error
+        except OutputError as error:
+            self._count(model, channel, "failed")
             return error
         for one in answer.findings:
             self._recorder.observe(FINDING_SCORE, one.score, model=model.name, finding=one.finding)

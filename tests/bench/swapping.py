@@ -48,17 +48,7 @@ def swap_figures(exported: Path) -> dict[str, float]:
     """
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        registry = registry_in(folder / "registry")
-        preprocessing = find_backbone("baseline_cnn").preprocessing
-        manifest = read_manifest(RELEASED)[0].model_copy(update={"preprocessing": preprocessing})
-        Gates.open_to_all(FEATURES).save(exported / GATES)
-        for number in (1, 2):
-            bundle = folder / str(number)
-            card = (RELEASED / CARD).read_text(encoding="utf-8")
-            risk = manifest.conformal.model_copy(update={"risk": 0.1 * number})
-            write_bundle(bundle, exported, manifest.model_copy(update={"conformal": risk}), card)
-            registry.register(bundle, {}, "bench")
-        registry.promote(registry.resolve("pneumonia", "1"), "bench")
+        registry = registry_of_two(folder, exported)
         settings = {"models": f"pneumonia@{PRODUCTION}", "registry_folder": folder / "registry"}
         with running_service(folder, **settings) as service:
             answers = asyncio.run(_load(service.address, registry))
@@ -74,31 +64,53 @@ def swap_figures(exported: Path) -> dict[str, float]:
     }
 
 
+def registry_of_two(folder: Path, exported: Path) -> Registry:
+    """A registry in a folder, with two versions of a model that run the same network, the first in production."""
+    registry = registry_in(folder / "registry")
+    preprocessing = find_backbone("baseline_cnn").preprocessing
+    manifest = read_manifest(RELEASED)[0].model_copy(update={"preprocessing": preprocessing})
+    Gates.open_to_all(FEATURES).save(exported / GATES)
+    for number in (1, 2):
+        bundle = folder / str(number)
+        card = (RELEASED / CARD).read_text(encoding="utf-8")
+        risk = manifest.conformal.model_copy(update={"risk": 0.1 * number})
+        write_bundle(bundle, exported, manifest.model_copy(update={"conformal": risk}), card)
+        registry.register(bundle, {}, "bench")
+    registry.promote(registry.resolve("pneumonia", "1"), "bench")
+    return registry
+
+
+def film() -> bytes:
+    """A drawn radiograph as PNG."""
+    file = BytesIO()
+    Image.fromarray(draw_phantom(cohort(1, 1)[0]).pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 async def _load(address: str, registry: Registry) -> list[Answer]:
     changes: dict[str, Callable[[], object]] = {
         "before": lambda: None,
         "swap": lambda: registry.promote(registry.resolve("pneumonia", "2"), "bench"),
         "rollback": lambda: registry.rollback("pneumonia", "bench"),
     }
-    film = BytesIO()
-    Image.fromarray(draw_phantom(cohort(1, 1)[0]).pixels).save(film, "PNG")
+    picture = film()
     tasks = []
     async with httpx.AsyncClient(base_url=address, timeout=60) as client:
         for _ in range(2 * A_SECOND):  # connections and caches
-            await client.post("/v1/predictions", content=film.getvalue())
+            await client.post("/v1/predictions", content=picture)
         for period, change in changes.items():
             changed = asyncio.create_task(asyncio.to_thread(change))
             began = perf_counter()
             for number in range(A_SECOND * PERIOD_SECONDS):
                 await asyncio.sleep(max(0.0, began + number / A_SECOND - perf_counter()))
-                tasks.append(asyncio.create_task(_ask(client, film.getvalue(), period)))
+                tasks.append(asyncio.create_task(_ask(client, picture, period)))
             await changed
         return list(await asyncio.gather(*tasks))
 
 
-async def _ask(client: httpx.AsyncClient, film: bytes, period: str) -> Answer:
+async def _ask(client: httpx.AsyncClient, picture: bytes, period: str) -> Answer:
     started = perf_counter()
-    answer = await client.post("/v1/predictions", content=film)
+    answer = await client.post("/v1/predictions", content=picture)
     seconds = perf_counter() - started
     version = json.loads(answer.content)["model"]["version"] if answer.is_success else ""
     return Answer(period, answer.status_code, version, seconds)

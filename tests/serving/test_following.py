@@ -1,10 +1,7 @@
 """A real service follows its registry: what is promoted serves soon, and no request notices; what fails does not."""
 
 import shutil
-import threading
-import time
 from collections import Counter
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
@@ -12,11 +9,11 @@ import pytest
 from models.bundle_writing import write_bundle
 from models.registry import PRODUCTION
 from tests.conftest import CARD, free_port, registry_in, running_service
+from tests.serving.live import Asking, metric, wait_for
 
 pytestmark = pytest.mark.service
 
 NAME = "pneumonia"
-SOON_SECONDS = 120  # on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -62,51 +59,6 @@ def following(folder, settings):
 def version_at(service):
     (model,) = httpx.get(f"{service.address}/v1/models").json()
     return model["version"], model["metrics"]
-
-
-def wait_for(service, condition):
-    deadline = time.monotonic() + SOON_SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.2)
-    pytest.fail(httpx.get(service.metrics).text)
-
-
-def metric(service, begin):
-    """The value of the metric that begins so; None where there is none yet."""
-    lines = [line for line in httpx.get(service.metrics).text.splitlines() if line.startswith(begin)]
-    return sum(float(line.rsplit(maxsplit=1)[1]) for line in lines) if lines else None
-
-
-@dataclass
-class Asking:
-    """Asks until it is told to stop, and keeps every answer."""
-
-    service: object
-    data: bytes
-    answers: list = field(default_factory=list)
-    stopped: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self):
-        self.threads = [threading.Thread(target=self._ask) for _ in range(3)]
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join()
-
-    def _ask(self):
-        with httpx.Client(base_url=self.service.address, timeout=60) as client:
-            while not self.stopped.is_set():
-                self.answers.append(client.post("/v1/predictions", content=self.data))
-
-    @property
-    def served(self):
-        return [answer.json()["model"]["version"] for answer in self.answers]
 
 
 def test_a_promotion_and_a_rollback_reach_the_service_and_no_request_fails(following, registry, chest_dicom):
