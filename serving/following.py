@@ -1,6 +1,7 @@
 """The service follows the registry: what the aliases point to is downloaded, verified and written down to serve."""
 
 from threading import Event, Thread
+from time import monotonic
 from typing import Any
 
 from ray import serve
@@ -15,6 +16,9 @@ from serving.lineup import Canary, Lineup, Standing, read_lineup, write_lineup
 from serving.logs import logger
 from serving.schemas import ModelDescription
 from serving.settings import Settings
+
+_VERIFY_SECONDS = 600.0
+"""After which the kept bundles are verified once more, and replaced where they were damaged."""
 
 log = logger()
 
@@ -37,10 +41,14 @@ def first_lineup(settings: Settings) -> Lineup:
         return lineup
 
 
-def follow(settings: Settings) -> Lineup:
+def follow(settings: Settings, verified: Lineup | None = None) -> Lineup:
     """What the registry says is to serve, downloaded, verified and written down; a damaged copy is replaced.
 
     A model that cannot be had stays as it was, and a trial that cannot be had does not begin; the others go on.
+
+    Args:
+        settings: of the service.
+        verified: whose bundles need not be verified again; whoever loads one verifies it in any case.
 
     Raises:
         RegistryError, BundleError: the first of what went wrong; what could be had is written down.
@@ -50,7 +58,7 @@ def follow(settings: Settings) -> Lineup:
         before = {standing.name.name: standing for standing in read_lineup(settings).models}
     except SettingsError:
         before = {}
-    followed = _Followed(registry, before)
+    followed = _Followed(registry, before, verified)
     for asked in settings.models:
         followed.add(asked)
     lineup = Lineup(
@@ -68,9 +76,11 @@ def follow(settings: Settings) -> Lineup:
 class _Followed:
     """What is to serve, as it is found out model by model, and what went wrong."""
 
-    def __init__(self, registry: Registry, before: dict[str, Standing]) -> None:
+    def __init__(self, registry: Registry, before: dict[str, Standing], verified: Lineup | None) -> None:
         self._registry = registry
         self._before = before
+        known = (*verified.answering, *verified.shadows) if verified else ()
+        self._verified = {(standing.name.reference, standing.alias): standing for standing in known}
         self.models: list[Standing] = []
         self.canaries: list[Canary] = []
         self.shadows: list[Standing] = []
@@ -79,7 +89,7 @@ class _Followed:
     def add(self, asked: str) -> None:
         name, _, alias = asked.partition("@")
         try:
-            standing = _standing(self._registry, self._registry.resolve(name, alias), alias)
+            standing = self._standing(self._registry.resolve(name, alias), alias)
         except (RegistryError, BundleError) as error:
             if name not in self._before:
                 raise
@@ -98,10 +108,19 @@ class _Followed:
         by_alias = {alias: one for one in self._registry.versions(name) for alias in one.aliases}
         shadow, trial = by_alias.get(SHADOW), self._registry.trial(name)
         if shadow is not None and shadow.digest != production.name.digest:
-            self.shadows.append(_standing(self._registry, shadow, SHADOW))
+            self.shadows.append(self._standing(shadow, SHADOW))
         if trial is not None and (canary := by_alias[CANARY]).digest != production.name.digest:
-            standing = _standing(self._registry, canary, CANARY)
+            standing = self._standing(canary, CANARY)
             self.canaries.append(Canary(standing=standing, percent=trial.percent, since=trial.since))
+
+    def _standing(self, version: ModelVersion, alias: str) -> Standing:
+        known = self._verified.get((f"{version.name}@{version.digest}", alias))
+        if known is None:
+            return _downloaded(self._registry, version, alias)
+        description = known.description.model_copy(
+            update={"version": version.version, "aliases": list(version.aliases)}
+        )
+        return known.model_copy(update={"description": description})
 
 
 def withdraw_stopped(settings: Settings) -> None:
@@ -120,7 +139,7 @@ def withdraw_stopped(settings: Settings) -> None:
                 log.warning("canary not withdrawn", stopped="here", reason=str(error), run=remedy)
 
 
-def _standing(registry: Registry, version: ModelVersion, alias: str) -> Standing:
+def _downloaded(registry: Registry, version: ModelVersion, alias: str) -> Standing:
     bundle = registry.download(version)
     manifest, _ = read_manifest(bundle, version.digest)
     description = ModelDescription(
@@ -157,9 +176,12 @@ class Follower:
         self._wake.set()
 
     def _run(self) -> None:
+        verified, until = None, 0.0
         while True:
             try:
-                follow(self._settings)
+                if monotonic() > until:
+                    verified, until = None, monotonic() + _VERIFY_SECONDS
+                verified = follow(self._settings, verified)
                 withdraw_stopped(self._settings)
             except ThoraxError as error:
                 self._recorder.set(REGISTRY_UP, 0)

@@ -6,7 +6,16 @@ from grafana_foundation_sdk.builders import dashboard, prometheus, stat, table, 
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from monitoring.metrics import FINDING_SCORE, MODEL_INFO, PREDICTION_SECONDS, PREDICTIONS, REJECTIONS, Metric
+from monitoring.metrics import (
+    FINDING_SCORE,
+    MODEL_INFO,
+    PREDICTION_SECONDS,
+    PREDICTIONS,
+    REJECTIONS,
+    SHADOW_COPIES,
+    SHADOW_DISAGREEMENT,
+    Metric,
+)
 
 _DATASOURCE = DataSourceRef(type_val="prometheus", uid="thorax-prometheus")
 _WINDOW = "$__rate_interval"
@@ -34,6 +43,8 @@ def overview() -> dashboard.Dashboard:
         .with_panel(_lines("Latency by phase, median", "s", _latency(0.5), "{{phase}}"))
         .with_panel(_lines("Latency by phase, 95th percentile", "s", _latency(0.95), "{{phase}}"))
         .with_panel(_findings())
+        .with_panel(_disagreement())
+        .with_panel(_lines("Copies for a shadow", "reqps", _rate(SHADOW_COPIES, "outcome"), "{{outcome}}"))
         .with_panel(_lines("Findings, score at the 90th percentile", "percentunit", _scores(0.9), "{{finding}}"))
     )
 
@@ -59,6 +70,13 @@ def _findings() -> timeseries.Panel:
     mean = f"{_rate(FINDING_SCORE, 'finding', '_sum')} / {_rate(FINDING_SCORE, 'finding', '_count')}"
     return _lines("Findings, mean score", "percentunit", mean, "{{finding}}").description(
         "Ray adds up a histogram by the middles of its buckets, so the mean is as fine as they are."
+    )
+
+
+def _disagreement() -> timeseries.Panel:
+    share = f"max by (model, finding) ({_of(SHADOW_DISAGREEMENT)})"
+    return _lines("Production and shadow disagree", "percentunit", share, "{{model}} {{finding}}").description(
+        "Share of the radiographs compared since the shadow began on which only one of them calls the finding present."
     )
 
 

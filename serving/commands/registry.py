@@ -216,17 +216,33 @@ def compare(
     which: Which = CANDIDATE,
     against: Which = PRODUCTION,
 ) -> None:
-    """Measures two versions of a model on this workspace's test images: a line a finding, with DeLong's paired test."""
+    """Measures two versions of a model on this workspace's test images: a line a finding, with DeLong's paired test.
+
+    Before that, where the first was a shadow of the second here: what both said about the same radiographs.
+    """
     from pipelines import comparing
 
     settings = load_settings()
     registry = _registry(settings)
     versions = [registry.resolve(name, asked) for asked in (which, against)]
+    _show_traffic(settings, *versions)
     one, other = (_load(registry, version, settings) for version in versions)
     table = comparing.compare(one, other, _test_rows(one.manifest.task), SHARDS)
     typer.echo(table.to_string(index=False, float_format="{:.3f}".format))
     if one.manifest.training.data != other.manifest.training.data:
         typer.echo("The two were trained on different data: either may know some of these test images.", err=True)
+
+
+def _show_traffic(settings: Settings, shadow: ModelVersion, production: ModelVersion) -> None:
+    from serving.shadow_log import ShadowLog, summary
+
+    rows = ShadowLog(settings.registry_folder).read(shadow.name, production.digest, shadow.digest)
+    if rows.empty:
+        return
+    typer.echo(f"As a shadow, version {shadow.version} beside version {production.version}:")
+    typer.echo(summary(rows).to_string(index=False, float_format="{:.3f}".format))
+    seconds = rows.drop_duplicates("at")[["production_seconds", "shadow_seconds"]].median()
+    typer.echo(f"Median seconds: production {seconds.iloc[0]:.3f}, shadow {seconds.iloc[1]:.3f}\n")
 
 
 def _test_rows(task: str) -> "DataFrame":

@@ -11,14 +11,19 @@ from io import BytesIO
 from pathlib import Path
 
 import httpx
+import onnx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from pydicom import dcmread
 
+from models.bundle import GRAPH, Manifest
+from models.bundle_writing import write_bundle
+from models.registry import CANARY, CANDIDATE, SHADOW
 from monitoring.grafana import DASHBOARDS, dashboard_json
 from monitoring.metrics import METRICS, MetricKind
-from tests.conftest import Service, free_port
+from tests.conftest import CARD, Service, free_port, registry_in
+from tests.serving.networks import overflowing
 
 MONITORING = Path(__file__).parents[2] / "monitoring"
 # What Ray's agent adds to every metric of a process.
@@ -94,10 +99,34 @@ def named_radiograph(file: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def monitored(service: Service, prometheus: str, chest_dicom: Path) -> Monitored:
+def trials(
+    service: Service,
+    registry_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    exported: Path,
+    manifest: Manifest,
+) -> Iterator[None]:
+    """A shadow that disagrees, and a canary that fails: production goes on answering."""
+    registry = registry_in(registry_folder)
+    (candidate,) = [version for version in registry.versions("pneumonia") if CANDIDATE in version.aliases]
+    folder = tmp_path_factory.mktemp("trials")
+    for alias, percent in ((SHADOW, None), (CANARY, 99)):
+        network = shutil.copytree(exported, folder / f"exported-{alias}")
+        if alias == CANARY:
+            onnx.save(overflowing(exported), network / GRAPH)
+        points = {"operating_points": (1.0 if alias == SHADOW else 0.5,) * 3}
+        write_bundle(folder / alias, network, manifest.model_copy(update=points), CARD)
+        registry.promote(registry.register(folder / alias, {}, "tester"), "tester", to=alias, percent=percent)
+    yield
+    registry.withdraw("pneumonia", SHADOW, "tester")
+    registry.promote(candidate, "tester", to=CANDIDATE)
+
+
+@pytest.fixture(scope="module")
+def monitored(service: Service, prometheus: str, trials: None, chest_dicom: Path) -> Monitored:
     radiograph = named_radiograph(chest_dicom)
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    waiting = [query.replace("$__rate_interval", "1m") for _, query in queries()]
+    waiting = [query.replace("$__rate_interval", "1m") for _, query in queries()] + ["ray_thorax_canary_stops_total"]
     while waiting and time.monotonic() < deadline:
         httpx.post(f"{service.address}/v1/predictions", content=radiograph).raise_for_status()
         httpx.post(f"{service.address}/v1/predictions", content=b"a letter")

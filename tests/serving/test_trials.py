@@ -4,13 +4,10 @@ import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from itertools import pairwise
 
 import httpx
-import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
@@ -21,8 +18,9 @@ from models.registry import CANARY, SHADOW, Action
 from models.registry.history import aliases_of
 from serving.lineup import lineup_path
 from serving.settings import Settings
-from tests.conftest import CARD, FEATURES, free_port, registry_in, running_service
+from tests.conftest import CARD, free_port, registry_in, running_service
 from tests.serving.live import metric, wait_for
+from tests.serving.networks import dragging, overflowing
 
 pytestmark = pytest.mark.service
 
@@ -97,32 +95,6 @@ def ask(service, name, data):
 
 def versions_of(service, name):
     return {one["version"] for one in httpx.get(f"{service.address}/v1/models").json() if one["name"] == name}
-
-
-def overflowing(exported):
-    """The network with last weights so large that all but a black picture leaves what float32 can hold."""
-    graph = onnx.load(exported / GRAPH)
-    (last,) = [weights for weights in graph.graph.initializer if tuple(weights.dims) == (FEATURES, 3)]
-    last.CopyFrom(numpy_helper.from_array(np.full((FEATURES, 3), 3e38, np.float32), last.name))
-    return graph
-
-
-def dragging(exported):
-    """The network with its input multiplied again and again by a large identity, to no effect."""
-    graph = onnx.load(exported / GRAPH)
-    (image,) = graph.graph.input
-    width, side = image.type.tensor_type.shape.dim[2].dim_value, 3_000
-    matrices = {"wide": np.eye(side, width), "large": np.eye(side), "back": np.eye(width, side)}
-    for node in graph.graph.node:
-        node.input[:] = ["dragged" if name == image.name else name for name in node.input]
-    values = [image.name, "widened", *(f"round {number}" for number in range(2)), "dragged"]
-    for place, (before, after) in enumerate(pairwise(values)):
-        matrix = {"widened": "wide", "dragged": "back"}.get(after, "large")
-        graph.graph.node.insert(place, helper.make_node("MatMul", [matrix, before], [after]))
-    graph.graph.initializer.extend(
-        numpy_helper.from_array(matrix.astype(np.float32), name) for name, matrix in matrices.items()
-    )
-    return graph
 
 
 def test_a_canary_answers_about_its_share_of_the_studies_and_always_about_the_same(
