@@ -19,10 +19,10 @@ from pydicom import dcmread
 
 from models.bundle import GRAPH, Manifest
 from models.bundle_writing import write_bundle
-from models.registry import CANARY, CANDIDATE, SHADOW
+from models.registry import CANARY, PRODUCTION, SHADOW
 from monitoring.grafana import DASHBOARDS, dashboard_json
 from monitoring.metrics import METRICS, MetricKind
-from tests.conftest import CARD, Service, free_port, registry_in
+from tests.conftest import CARD, Service, free_port, registry_in, running_service
 from tests.serving.networks import overflowing
 
 MONITORING = Path(__file__).parents[2] / "monitoring"
@@ -47,6 +47,25 @@ def queries() -> list[tuple[str, str]]:
         for panel in json.loads(dashboard_json(name))["panels"]
         for target in panel["targets"]
     ]
+
+
+@pytest.fixture(scope="module")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, exported: Path, manifest: Manifest
+) -> Iterator[Service]:
+    """A service with a shadow that disagrees and a canary that fails: everything that is measured happens."""
+    folder = tmp_path_factory.mktemp("monitored")
+    registry = registry_in(folder / "registry", empty_database)
+    for alias, point, percent in ((PRODUCTION, 0.1, None), (SHADOW, 1.0, None), (CANARY, 0.5, 99)):
+        network = shutil.copytree(exported, folder / f"exported-{alias}")
+        if alias == CANARY:
+            onnx.save(overflowing(exported), network / GRAPH)
+        points = {"operating_points": (point,) * 3}
+        write_bundle(folder / alias, network, manifest.model_copy(update=points), CARD)
+        registry.promote(registry.register(folder / alias, {}, "tester"), "tester", to=alias, percent=percent)
+    settings = {"models": f"{manifest.name}@{PRODUCTION}", "registry_folder": folder / "registry"}
+    with running_service(folder, **settings) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -99,31 +118,7 @@ def named_radiograph(file: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def trials(
-    service: Service,
-    registry_folder: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    exported: Path,
-    manifest: Manifest,
-) -> Iterator[None]:
-    """A shadow that disagrees, and a canary that fails: production goes on answering."""
-    registry = registry_in(registry_folder)
-    (candidate,) = [version for version in registry.versions("pneumonia") if CANDIDATE in version.aliases]
-    folder = tmp_path_factory.mktemp("trials")
-    for alias, percent in ((SHADOW, None), (CANARY, 99)):
-        network = shutil.copytree(exported, folder / f"exported-{alias}")
-        if alias == CANARY:
-            onnx.save(overflowing(exported), network / GRAPH)
-        points = {"operating_points": (1.0 if alias == SHADOW else 0.5,) * 3}
-        write_bundle(folder / alias, network, manifest.model_copy(update=points), CARD)
-        registry.promote(registry.register(folder / alias, {}, "tester"), "tester", to=alias, percent=percent)
-    yield
-    registry.withdraw("pneumonia", SHADOW, "tester")
-    registry.promote(candidate, "tester", to=CANDIDATE)
-
-
-@pytest.fixture(scope="module")
-def monitored(service: Service, prometheus: str, trials: None, chest_dicom: Path) -> Monitored:
+def monitored(service: Service, prometheus: str, chest_dicom: Path) -> Monitored:
     radiograph = named_radiograph(chest_dicom)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     waiting = [query.replace("$__rate_interval", "1m") for _, query in queries()] + ["ray_thorax_canary_stops_total"]

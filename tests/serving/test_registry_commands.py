@@ -12,9 +12,11 @@ import pytest
 
 from models.bundle_writing import write_bundle
 from models.radiograph import Radiograph
+from serving.shadow_log import ShadowLog
 from tests.conftest import CARD, free_port, registry_in
 from tests.pipelines.bundles import write_radiographs
 from tests.pipelines.conftest import ROOT
+from tests.serving.test_shadow_log import pair
 
 # A small metrics.json of the evaluate stage: figures of all images, of subgroups, ones that are not defined or no
 # figures, and branches of which only the probes are registered.
@@ -163,6 +165,37 @@ def test_what_fails_a_gate_does_not_serve_unless_overridden_with_a_reason(thorax
     assert last.endswith(
         "promote version 1 by Dr. Chief, over the failed gates audit: leaks are of a test set that nobody uses"
     )
+
+
+def test_a_canary_begins_through_the_gates_with_a_percentage_and_is_withdrawn(thorax, project):
+    thorax("registry", "register", "pneumonia", "--allow-dirty")
+    over = ("--override", "--reason", "a test", "--by", "ann")
+    for words, percent in (((), 10), (("--percent", "25"), 25)):
+        done = thorax("registry", "promote", "pneumonia", "--to", "canary", *over, *words)
+        assert done.code == 0
+        assert "non-inferiority" in done.out
+        assert registry_in(project / "data/registry").trial("pneumonia").percent == percent
+    done = thorax("registry", "withdraw", "pneumonia", "canary", "--by", "bob", "--reason", "seen enough")
+    assert done.code == 0
+    assert done.out.split("\t")[:3] == ["pneumonia", "1", "candidate"]
+    last = thorax("registry", "history", "pneumonia").out.splitlines()[-1]
+    assert last.endswith("withdraw version 1 by bob: seen enough")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("promote", "pneumonia", "--percent", "10"), 2, "--percent is for --to canary only"),
+        (("promote", "pneumonia", "--to", "canary", "--percent", "100"), 2, "100 is not in the range 1<=x<=99"),
+        (("withdraw", "pneumonia", "production"), 1, "Expected one of the aliases shadow, canary, but received"),
+        (("withdraw", "pneumonia", "canary"), 1, "The registry holds no pneumonia@canary"),
+    ],
+)
+def test_what_is_no_trial_is_refused(thorax, project, words, code, sentence):
+    thorax("registry", "register", "pneumonia", "--allow-dirty")
+    refused = thorax("registry", *words)
+    assert refused.code == code
+    assert sentence in refused.err
 
 
 def test_production_goes_back_in_one_command(thorax, project, exported, manifest):
@@ -328,6 +361,24 @@ def test_any_two_versions_can_be_compared(thorax, compared):
     done = thorax("registry", "compare", "pneumonia", "1", "1")
     assert (done.code, done.err) == (0, "")
     assert thorax("registry", "compare", "pneumonia", "2", "1").out == thorax("registry", "compare", "pneumonia").out
+
+
+def test_what_a_shadow_and_production_said_is_told_before_that(thorax, compared, manifest):
+    registry = registry_in(compared / "data/registry")
+    digests = tuple(registry.resolve("pneumonia", version).digest for version in ("1", "2"))
+    log = ShadowLog(compared / "data/registry")
+    for number in range(4):
+        pairs = [pair(name, 0.5, 0.5 + 0.1 * (number == 0)) for name in manifest.findings]
+        log.add("pneumonia", digests, pairs, 0.02 + 0.01 * number, 0.03)
+    done = thorax("registry", "compare", "pneumonia", "2", "1")
+    title, header, *lines = done.out.splitlines()
+    assert title == "As a shadow, version 2 beside version 1:"
+    assert header.split()[:5] == ["finding", "radiographs", "agreement", "low", "high"]
+    assert [line.rsplit(maxsplit=8)[1:] for line in lines[:3]] == [
+        ["4", "0.750", "0.301", "0.954", "0.000", "0.250", "0.025", "0.025"]
+    ] * 3
+    assert lines[3] == "Median seconds: production 0.035, shadow 0.030"
+    assert "As a shadow" not in thorax("registry", "compare", "pneumonia", "1", "2").out
 
 
 @pytest.mark.parametrize(
