@@ -9,7 +9,12 @@ logs        the service's log
 upload      the one file of a request
 lineup      what serves here, as a file
 following   the service follows the registry
-predictor   the deployment that holds a model, and changes its version while it answers
+loading     a bundle that this machine keeps, ready to answer
+predictor   the deployment that holds models
+canary      which studies a canary answers about, and when it has to stop
+shadow      the deployment that compares a shadow with production
+shadow_log  what both said
+dispatcher  which version answers
 api         the HTTP front door
 app         the only place where things are wired
 service     Ray and Serve on this machine, from start to stop

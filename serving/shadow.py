@@ -28,6 +28,9 @@ from serving.schemas import ModelName, PredictionResponse
 from serving.settings import Settings
 from serving.shadow_log import Pair, ShadowLog
 
+_IDLE_SECONDS = 600.0
+"""Without a copy, after which the process ends."""
+
 log = logger()
 
 
@@ -120,11 +123,19 @@ def _run_while_idle() -> None:
 
 
 def shadow(settings: Settings) -> Any:
-    """A `Shadow` bound for deployment; one is enough, what it cannot do is not done."""
+    """A `Shadow` bound for deployment: none while there are no copies, else one; what it cannot do is not done."""
     deployment = serve.deployment(
         Shadow,
         name="shadow",
-        max_ongoing_requests=settings.max_waiting_copies + 1,
+        max_ongoing_requests=settings.max_waiting_copies,
+        autoscaling_config={
+            "min_replicas": 0,
+            "initial_replicas": 0,
+            "max_replicas": 1,
+            "target_ongoing_requests": 1,
+            "upscale_delay_s": 0,
+            "downscale_delay_s": _IDLE_SECONDS,
+        },
         ray_actor_options={"num_cpus": 0.1},
     )
     return deployment.bind(settings)

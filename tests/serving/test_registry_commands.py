@@ -162,9 +162,9 @@ def test_what_fails_a_gate_does_not_serve_unless_overridden_with_a_reason(thorax
     promoted = thorax("registry", "promote", "pneumonia", "--to", alias, *words)
     assert promoted.code == 0
     *_, last = thorax("registry", "history", "pneumonia").out.splitlines()
-    assert last.endswith(
-        "promote version 1 by Dr. Chief, over the failed gates audit: leaks are of a test set that nobody uses"
-    )
+    share = ", a canary for 10 %" if alias == "canary" else ""
+    why = "over the failed gates audit: leaks are of a test set that nobody uses"
+    assert last.endswith(f"promote version 1 by Dr. Chief{share}, {why}")
 
 
 def test_a_canary_begins_through_the_gates_with_a_percentage_and_is_withdrawn(thorax, project):
@@ -186,7 +186,7 @@ def test_a_canary_begins_through_the_gates_with_a_percentage_and_is_withdrawn(th
     ("words", "code", "sentence"),
     [
         (("promote", "pneumonia", "--percent", "10"), 2, "--percent is for --to canary only"),
-        (("promote", "pneumonia", "--to", "canary", "--percent", "100"), 2, "100 is not in the range 1<=x<=99"),
+        (("promote", "pneumonia", "--to", "canary", "--percent", "100"), 2, "range"),
         (("withdraw", "pneumonia", "production"), 1, "Expected one of the aliases shadow, canary, but received"),
         (("withdraw", "pneumonia", "canary"), 1, "The registry holds no pneumonia@canary"),
     ],
