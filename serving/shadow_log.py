@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from serving.schemas import FindingAnswer
 
@@ -92,6 +91,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         `low` and `high` of its 95 % interval (Wilson); `present_production` and `present_shadow`, shares;
         `difference`, the mean of the shadow's probability less production's; `distance`, the mean of its size.
     """
+    from scipy.stats import binomtest
+
     rows = rows.assign(
         agreement=rows["production_present"] == rows["shadow_present"],
         difference=rows["shadow_probability"] - rows["production_probability"],

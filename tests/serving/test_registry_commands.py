@@ -186,7 +186,7 @@ def test_a_canary_begins_through_the_gates_with_a_percentage_and_is_withdrawn(th
     ("words", "code", "sentence"),
     [
         (("promote", "pneumonia", "--percent", "10"), 2, "--percent is for --to canary only"),
-        (("promote", "pneumonia", "--to", "canary", "--percent", "100"), 2, "range"),
+        (("promote", "pneumonia", "--to", "canary", "--percent", "100"), 2, "Input should be less than or equal to 99"),
         (("withdraw", "pneumonia", "production"), 1, "Expected one of the aliases shadow, canary, but received"),
         (("withdraw", "pneumonia", "canary"), 1, "The registry holds no pneumonia@canary"),
     ],
