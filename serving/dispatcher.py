@@ -1,6 +1,7 @@
 """Which version answers: production, or its canary about some studies; the shadow gets a copy of what was answered."""
 
 import asyncio
+import os
 import random
 from time import monotonic, perf_counter
 from typing import Any
@@ -15,7 +16,6 @@ from models.errors import (
     ModelNotFoundError,
     NotReadyError,
     OverloadedError,
-    SettingsError,
     ThoraxError,
 )
 from monitoring.backends import RayRecorder
@@ -29,6 +29,7 @@ from serving.settings import Settings
 
 _WATCH_SECONDS = 0.5
 _RETRY_SECONDS = 60.0
+_PROCESSORS = os.cpu_count() or 1
 
 log = logger()
 
@@ -53,6 +54,7 @@ class Dispatcher:
         self._guards: dict[tuple[str, int], Guard] = {}
         self._stopped: set[tuple[str, int]] = set()
         self._copies: set[asyncio.Task[None]] = set()
+        self._at_work = 0
         self._not_before: dict[str, float] = {}
         self._lineup = read_lineup(settings).model_copy(update={"canaries": (), "shadows": ()})
         self._tell_info(self._lineup, 1)
@@ -109,6 +111,7 @@ class Dispatcher:
         """Asks, and tells the guard of the canary that is in trial how that went."""
         started = perf_counter()
         failed = False
+        self._at_work += 1
         try:
             return await self._ask(model, data, channel, deadline)
         except (NotReadyError, DeadlineError, BundleError):
@@ -118,6 +121,7 @@ class Dispatcher:
             canary = None
             raise
         finally:
+            self._at_work -= 1
             if canary is not None and (guard := self._guards.get(canary.trial)) is not None:
                 guard.add(Outcome(failed, perf_counter() - started), model == canary.standing.name)
                 if canary.trial not in self._stopped and (reason := guard.verdict()):
@@ -148,13 +152,16 @@ class Dispatcher:
         self._recorder.add(CANARY_STOPS, model=name.name)
         self._stopped.add(canary.trial)
         self._take(self._lineup)
-        write_stop(self._settings, Stop(name=name.name, since=canary.since, reason=reason))
+        try:
+            write_stop(self._settings, Stop(name=name.name, since=canary.since, reason=reason))
+        except OSError as error:  # it has stopped all the same, until this process ends
+            log.error("stop not written", model=name.reference, reason=str(error))
 
     def _copy(self, shadow: Standing | None, data: bytes, answer: PredictionResponse, seconds: float) -> None:
-        """Hands a copy on without waiting, unless enough of them wait already."""
+        """Hands a copy on without waiting, unless enough of them wait, or as many requests are at work as processors."""
         if self._shadow is None or shadow is None or random.random() * 100 >= self._settings.shadow_percent:  # noqa: S311
             return
-        if len(self._copies) >= self._settings.max_waiting_copies:
+        if len(self._copies) >= self._settings.max_waiting_copies or self._at_work >= _PROCESSORS:
             self._recorder.add(SHADOW_COPIES, model=shadow.name.name, outcome="shed")
             return
         task = asyncio.create_task(self._compare(self._shadow, shadow, data, answer, seconds))
@@ -175,11 +182,11 @@ class Dispatcher:
             await asyncio.sleep(_WATCH_SECONDS)
             try:
                 wanted = await asyncio.to_thread(read_lineup, self._settings)
-            except SettingsError as error:
-                log.error("line-up not read", serving="what was read last", reason=str(error))
+                models = tuple([await self._prepared(standing) for standing in wanted.models])
+                canaries = tuple([one for one in wanted.canaries if await self._may_answer(one)])
+            except Exception as error:  # whatever it is, the next round may succeed
+                log.error("line-up not followed", serving="what was taken over last", reason=str(error))
                 continue
-            models = tuple([await self._prepared(standing) for standing in wanted.models])
-            canaries = tuple([one for one in wanted.canaries if await self._may_answer(one)])
             self._guards = {one.trial: self._guards.get(one.trial) or Guard(self._settings) for one in canaries}
             self._take(wanted.model_copy(update={"models": models, "canaries": canaries}))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ray import serve
 
 from models.bundle import Bundle, Prediction
-from models.errors import OutputError, RadiographError, SettingsError, ThoraxError
+from models.errors import OutputError, RadiographError, ThoraxError
 from models.radiograph import RadiographTags
 from models.reading import ReadingLimits, read_radiograph
 from monitoring.backends import RayRecorder
@@ -93,16 +93,11 @@ class Predictor:
             await asyncio.sleep(_WATCH_SECONDS)
             try:
                 lineup = await asyncio.to_thread(read_lineup, self._settings)
-            except SettingsError:
-                continue
-            for reference in [standing.name.reference for standing in lineup.answering]:
-                if reference in self._seen:
-                    continue
-                self._seen.add(reference)
-                try:
+                for reference in {standing.name.reference for standing in lineup.answering} - self._seen:
+                    self._seen.add(reference)
                     await self._bundle(reference)
-                except Exception as error:  # the front door goes on with what it has, and asks again later
-                    log.error("bundle not loaded", model=reference, reason=str(error))
+            except Exception as error:  # the front door goes on with what it has, and asks for it again later
+                log.error("line-up not followed", reason=str(error))
 
     async def prepare(self) -> None:
         """Returns once the model that the caller names is in memory."""

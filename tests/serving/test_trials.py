@@ -64,6 +64,7 @@ def settings(folder, registry, register):
         "registry_folder": folder / "registry",
         "registry_poll_seconds": 1,
         "canary_min_answers": 15,
+        "models_in_memory": 3,
         "port": free_port(),
     }
 
@@ -95,6 +96,16 @@ def ask(service, name, data):
 
 def versions_of(service, name):
     return {one["version"] for one in httpx.get(f"{service.address}/v1/models").json() if one["name"] == name}
+
+
+def test_more_models_serve_than_are_in_memory_at_once(service, studies):
+    for _ in range(2):
+        for name in MODELS:
+            answer = ask(service, name, studies[0]).raise_for_status().json()
+            assert (answer["model"]["name"], answer["model"]["version"]) == (name, "1")
+    wait_for(service, lambda: metric(service, "ray_serve_num_multiplexed_models") == 3)
+    unloaded = "ray_serve_multiplexed_models_unload_counter_total"
+    wait_for(service, lambda: (metric(service, unloaded) or 0) >= len(MODELS) - 3 + len(MODELS))
 
 
 def test_a_canary_answers_about_its_share_of_the_studies_and_always_about_the_same(
