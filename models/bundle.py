@@ -198,7 +198,7 @@ class Bundle:
         outputs = self._engine.run(np.stack(inputs))
         logits, scores, embeddings = (outputs[name].astype(np.float64) for name in ("logits", "scores", "embedding"))
         if strange := int(np.count_nonzero(~np.isfinite(np.concatenate([logits, scores])))):
-            raise OutputError(path=self.path, received=strange)
+            raise OutputError(name=self.manifest.name, received=strange)
         probabilities = self.manifest.calibration.probabilities(logits)
         present = scores >= np.asarray(self.manifest.operating_points)
         uncertain = self.manifest.conformal.uncertain(self.manifest.heads, scores, present)

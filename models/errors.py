@@ -273,7 +273,7 @@ class OutputError(BundleError):
     """The network of a bundle gives infinities or what is no number, so that nothing can be said about a finding."""
 
     code = "output"
-    template = "{path}: expected finite scores, but received {received} that are not. Do not serve this bundle."
+    message = "Expected finite scores of {name}, but received {received} that are not. Do not serve this bundle."
 
 
 class LicenceError(BundleError):

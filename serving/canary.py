@@ -13,7 +13,7 @@ from pydicom import dcmread
 from serving.lineup import Canary, lineup_path
 from serving.settings import Settings
 
-_WINDOW = 1_000
+_WINDOW = 10_000
 _FEWEST_FAILURES = 3
 """One failure may be the machine's."""
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # pydicom inflates without a limit
@@ -35,26 +35,27 @@ def takes(canary: Canary, data: bytes) -> bool:
 
 
 def _study(data: bytes) -> bytes:
-    if data[128:132] == b"DICM" and _DEFLATED not in data[:4096]:
+    if _DEFLATED not in data:
         try:
-            dataset = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
+            dataset = dcmread(BytesIO(data), force=True, stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
             uid = dataset.get_item("StudyInstanceUID")
-        except Exception:  # whoever reads the radiograph says what is wrong with it
-            uid = None
-        if uid is not None and uid.value:
-            return bytes(uid.value) if isinstance(uid.value, bytes) else str(uid.value).encode()
+            if uid is not None and isinstance(uid.value, bytes) and (text := uid.value.strip(b" \0")):
+                return text
+        except Exception:  # noqa: S110  # whoever reads the radiograph says what is wrong with it
+            pass
     return hashlib.sha256(data).digest()
 
 
 class Outcome(NamedTuple):
-    """Whether an answer failed, and the seconds it took."""
+    """An answer: whether it is the canary's, whether it failed, and the seconds it took."""
 
+    of_canary: bool
     failed: bool
     seconds: float
 
 
 class Guard:
-    """Compares what a canary does with what production does meanwhile.
+    """Compares what a canary does with what production does at the same time.
 
     Args:
         settings: `canary_max_failures`, `canary_max_slowdown` and `canary_min_answers`.
@@ -62,21 +63,20 @@ class Guard:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._canary: deque[Outcome] = deque(maxlen=_WINDOW)
-        self._production: deque[Outcome] = deque(maxlen=_WINDOW)
+        self._last: deque[Outcome] = deque(maxlen=_WINDOW)
 
-    def add(self, outcome: Outcome, of_canary: bool) -> None:
+    def add(self, outcome: Outcome) -> None:
         """One more answer of either."""
-        (self._canary if of_canary else self._production).append(outcome)
+        self._last.append(outcome)
 
     def verdict(self) -> str | None:
         """Why the canary has to stop; None while it has not.
 
-        It stops where at least three of its last answers failed and their share is above production's by more than
-        `canary_max_failures`; or where, after `canary_min_answers` of both, its median answer takes more than
-        `canary_max_slowdown` times as long as production's.
+        Of the last answers of both together, it stops where at least three of its own failed and their share is above
+        production's by more than `canary_max_failures`; or where, after `canary_min_answers` of both, its median answer
+        takes more than `canary_max_slowdown` times as long as production's.
         """
-        own, other = self._canary, self._production
+        own, other = ([one for one in self._last if one.of_canary is so] for so in (True, False))
         failures, expected = sum(one.failed for one in own), sum(one.failed for one in other)
         share = failures / max(len(own), 1)
         if failures >= _FEWEST_FAILURES and share - expected / max(len(other), 1) > self._settings.canary_max_failures:

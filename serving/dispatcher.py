@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+from itertools import compress
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from models.errors import (
     BundleError,
     DeadlineError,
     ModelNotFoundError,
+    NoChestError,
     NotReadyError,
     OverloadedError,
     ThoraxError,
@@ -96,9 +98,10 @@ class Dispatcher:
         deadline = perf_counter() + self._settings.request_timeout_seconds
         canary, shadow = self._lineup.canary_of(standing.name.name), self._lineup.shadow_of(standing.name.name)
         if canary is not None and await asyncio.to_thread(takes, canary, data):
+            share = perf_counter() + self._settings.request_timeout_seconds / 2
             try:
-                return await self._watched(canary, canary.standing.name, data, channel, deadline)
-            except (NotReadyError, BundleError) as error:  # production answers instead
+                return await self._watched(canary, canary.standing.name, data, channel, share)
+            except (NotReadyError, DeadlineError, BundleError, NoChestError) as error:  # production answers instead
                 log.warning("canary failed", model=canary.standing.name.reference, reason=str(error))
         started = perf_counter()
         answer = await self._watched(canary, standing.name, data, channel, deadline)
@@ -114,7 +117,7 @@ class Dispatcher:
         self._at_work += 1
         try:
             return await self._ask(model, data, channel, deadline)
-        except (NotReadyError, DeadlineError, BundleError):
+        except (NotReadyError, DeadlineError, BundleError, NoChestError):
             failed = True
             raise
         except (OverloadedError, asyncio.CancelledError):  # tells nothing about a version
@@ -123,7 +126,7 @@ class Dispatcher:
         finally:
             self._at_work -= 1
             if canary is not None and (guard := self._guards.get(canary.trial)) is not None:
-                guard.add(Outcome(failed, perf_counter() - started), model == canary.standing.name)
+                guard.add(Outcome(model == canary.standing.name, failed, perf_counter() - started))
                 if canary.trial not in self._stopped and (reason := guard.verdict()):
                     self._stop(canary, reason)
 
@@ -158,7 +161,7 @@ class Dispatcher:
             log.error("stop not written", model=name.reference, reason=str(error))
 
     def _copy(self, shadow: Standing | None, data: bytes, answer: PredictionResponse, seconds: float) -> None:
-        """Hands a copy on without waiting, unless enough of them wait, or as many requests are at work as processors."""
+        """Hands a copy on without waiting, unless enough wait, or as many requests are at work as processors."""
         if self._shadow is None or shadow is None or random.random() * 100 >= self._settings.shadow_percent:  # noqa: S311
             return
         if len(self._copies) >= self._settings.max_waiting_copies or self._at_work >= _PROCESSORS:
@@ -182,13 +185,14 @@ class Dispatcher:
             await asyncio.sleep(_WATCH_SECONDS)
             try:
                 wanted = await asyncio.to_thread(read_lineup, self._settings)
-                models = tuple([await self._prepared(standing) for standing in wanted.models])
-                canaries = tuple([one for one in wanted.canaries if await self._may_answer(one)])
+                models = await asyncio.gather(*(self._prepared(standing) for standing in wanted.models))
+                may = await asyncio.gather(*(self._may_answer(canary) for canary in wanted.canaries))
+                canaries = tuple(compress(wanted.canaries, may))
             except Exception as error:  # whatever it is, the next round may succeed
                 log.error("line-up not followed", serving="what was taken over last", reason=str(error))
                 continue
             self._guards = {one.trial: self._guards.get(one.trial) or Guard(self._settings) for one in canaries}
-            self._take(wanted.model_copy(update={"models": models, "canaries": canaries}))
+            self._take(wanted.model_copy(update={"models": tuple(models), "canaries": canaries}))
 
     async def _prepared(self, wanted: Standing) -> Standing:
         """What is wanted, once a replica has it in memory; what answers now, where none can load it."""
@@ -205,7 +209,8 @@ class Dispatcher:
         if monotonic() < self._not_before.get(reference, 0):
             return False
         try:
-            await _result(self._predictor.options(multiplexed_model_id=reference).prepare.remote())
+            handle = self._predictor.options(multiplexed_model_id=reference)
+            await asyncio.wait_for(_result(handle.prepare.remote()), _RETRY_SECONDS)
         except BackPressureError:  # there is room again soon
             return False
         except Exception as error:  # whatever it is, the one that serves goes on

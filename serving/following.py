@@ -14,7 +14,7 @@ from monitoring.metrics import REGISTRY_UP
 from serving.canary import read_stop
 from serving.lineup import Canary, Lineup, Standing, read_lineup, write_lineup
 from serving.logs import logger
-from serving.schemas import ModelDescription
+from serving.schemas import ModelDescription, ModelName
 from serving.settings import Settings
 
 _VERIFY_SECONDS = 600.0
@@ -44,7 +44,7 @@ def first_lineup(settings: Settings) -> Lineup:
 def follow(settings: Settings, verified: Lineup | None = None) -> Lineup:
     """What the registry says is to serve, downloaded, verified and written down; a damaged copy is replaced.
 
-    A model that cannot be had stays as it was, and a trial that cannot be had does not begin; the others go on.
+    What cannot be had stays as it was, trials too, and the others go on.
 
     Args:
         settings: of the service.
@@ -55,9 +55,9 @@ def follow(settings: Settings, verified: Lineup | None = None) -> Lineup:
     """
     registry = Registry(settings.registry_address, settings.registry_folder, settings.keys)
     try:
-        before = {standing.name.name: standing for standing in read_lineup(settings).models}
+        before = read_lineup(settings)
     except SettingsError:
-        before = {}
+        before = Lineup(asked=settings.models, models=())
     followed = _Followed(registry, before, verified)
     for asked in settings.models:
         followed.add(asked)
@@ -76,7 +76,7 @@ def follow(settings: Settings, verified: Lineup | None = None) -> Lineup:
 class _Followed:
     """What is to serve, as it is found out model by model, and what went wrong."""
 
-    def __init__(self, registry: Registry, before: dict[str, Standing], verified: Lineup | None) -> None:
+    def __init__(self, registry: Registry, before: Lineup, verified: Lineup | None) -> None:
         self._registry = registry
         self._before = before
         known = (*verified.answering, *verified.shadows) if verified else ()
@@ -91,27 +91,43 @@ class _Followed:
         try:
             standing = self._standing(self._registry.resolve(name, alias), alias)
         except (RegistryError, BundleError) as error:
-            if name not in self._before:
+            if name not in {one.name.name for one in self._before.models}:
                 raise
             self.errors.append(error)
-            standing = self._before[name]
+            standing = self._before.of(name)
         self.models.append(standing)
-        if alias != PRODUCTION:
-            return
-        try:
-            self._add_trials(standing)
-        except (RegistryError, BundleError) as error:
-            self.errors.append(error)
+        if alias == PRODUCTION:
+            for add in (self._add_shadow, self._add_canary):
+                try:
+                    add(standing.name)
+                except (RegistryError, BundleError) as error:
+                    self.errors.append(error)
 
-    def _add_trials(self, production: Standing) -> None:
-        name = production.name.name
-        by_alias = {alias: one for one in self._registry.versions(name) for alias in one.aliases}
-        shadow, trial = by_alias.get(SHADOW), self._registry.trial(name)
-        if shadow is not None and shadow.digest != production.name.digest:
-            self.shadows.append(self._standing(shadow, SHADOW))
-        if trial is not None and (canary := by_alias[CANARY]).digest != production.name.digest:
-            standing = self._standing(canary, CANARY)
-            self.canaries.append(Canary(standing=standing, percent=trial.percent, since=trial.since))
+    def _add_shadow(self, production: ModelName) -> None:
+        shadow = self._before.shadow_of(production.name)
+        try:
+            shadow = self._trial(production, SHADOW)
+        finally:
+            self.shadows += [shadow] if shadow else []
+
+    def _add_canary(self, production: ModelName) -> None:
+        canary = self._before.canary_of(production.name)
+        try:
+            trial, standing = self._registry.trial(production.name), self._trial(production, CANARY)
+            if trial is None or standing is None:
+                canary = None
+            elif trial.version == standing.name.version:  # else it changed between the two questions: next time
+                canary = Canary(standing=standing, percent=trial.percent, since=trial.since)
+        finally:
+            self.canaries += [canary] if canary else []
+
+    def _trial(self, production: ModelName, alias: str) -> Standing | None:
+        """What an alias points to; None where it points to nothing, or to what is in production."""
+        versions = self._registry.versions(production.name)
+        version = next((version for version in versions if alias in version.aliases), None)
+        if version is None or version.digest == production.digest:
+            return None
+        return self._standing(version, alias)
 
     def _standing(self, version: ModelVersion, alias: str) -> Standing:
         known = self._verified.get((f"{version.name}@{version.digest}", alias))
@@ -133,7 +149,9 @@ def withdraw_stopped(settings: Settings) -> None:
         stop = read_stop(settings, canary)
         if stop is not None:
             try:
-                registry.withdraw(stop.name, CANARY, f"the service at {settings.host}:{settings.port}", stop.reason)
+                registry.withdraw(
+                    stop.name, CANARY, f"the service at {settings.host}:{settings.port}", stop.reason, stop.since
+                )
             except RegistryError as error:
                 remedy = f"thorax registry withdraw {stop.name} {CANARY}"
                 log.warning("canary not withdrawn", stopped="here", reason=str(error), run=remedy)
@@ -181,8 +199,8 @@ class Follower:
             try:
                 if monotonic() > until:
                     verified, until = None, monotonic() + _VERIFY_SECONDS
-                verified = follow(self._settings, verified)
                 withdraw_stopped(self._settings)
+                verified = follow(self._settings, verified)
             except ThoraxError as error:
                 self._recorder.set(REGISTRY_UP, 0)
                 log.error("registry not followed", serving="what was verified last", code=error.code, reason=str(error))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ray import serve
 
 from models.bundle import Bundle, Prediction
-from models.errors import OutputError, RadiographError, ThoraxError
+from models.errors import BundleError, OutputError, RadiographError, ThoraxError
 from models.radiograph import RadiographTags
 from models.reading import ReadingLimits, read_radiograph
 from monitoring.backends import RayRecorder
@@ -50,9 +50,6 @@ class Predictor:
 
     Raises:
         SettingsError: there is no line-up.
-        BundleError: a bundle is not what the registry says, or nobody who is trusted signed it; the replica does not
-            start.
-        SigningKeyError: no key is trusted.
     """
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Serve awaits it
@@ -61,20 +58,32 @@ class Predictor:
         self._readers = ThreadPoolExecutor(settings.reading_threads, "reading")
         self._scorer = ThreadPoolExecutor(1, "scoring")
         self._loader = ThreadPoolExecutor(1, "loading")
+        self._loading: set[asyncio.Future[Bundle]] = set()
         self._score.set_max_batch_size(settings.max_batch_size)
         self._score.set_batch_wait_timeout_s(settings.batch_wait_seconds)
         self._recorder = RayRecorder((FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS))
 
         @serve.multiplexed(max_num_models_per_replica=settings.models_in_memory)
-        async def bundle(reference: str) -> Bundle:
+        async def loaded(reference: str) -> Bundle:
             return await self._load(reference)
 
-        self._bundle = bundle
-        self._seen = set[str]()
-        for standing in read_lineup(settings).models[: settings.models_in_memory]:
-            self._seen.add(standing.name.reference)
-            await self._bundle(standing.name.reference)
+        self._loaded = loaded
+        lineup = read_lineup(settings)
+        self._seen = {standing.name.reference for standing in lineup.answering}
+        for standing in lineup.models[: settings.models_in_memory]:
+            try:
+                await self._bundle(standing.name.reference)
+            except BundleError as error:  # the other models serve all the same
+                log.error("bundle not loaded", model=standing.name.reference, reason=str(error))
         self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def _bundle(self, reference: str) -> Bundle:
+        """The bundle, loaded if need be; who gives up waiting does not stop it, for the next one needs it, too."""
+        task = asyncio.ensure_future(self._loaded(reference))
+        self._loading.add(task)
+        task.add_done_callback(self._loading.discard)
+        bundle: Bundle = await asyncio.shield(task)
+        return bundle
 
     async def _load(self, reference: str) -> Bundle:
         outcome = "failed"
@@ -93,8 +102,9 @@ class Predictor:
             await asyncio.sleep(_WATCH_SECONDS)
             try:
                 lineup = await asyncio.to_thread(read_lineup, self._settings)
-                for reference in {standing.name.reference for standing in lineup.answering} - self._seen:
-                    self._seen.add(reference)
+                wanted = {standing.name.reference for standing in lineup.answering}
+                new, self._seen = wanted - self._seen, wanted
+                for reference in new:
                     await self._bundle(reference)
             except Exception as error:  # the front door goes on with what it has, and asks for it again later
                 log.error("line-up not followed", reason=str(error))
@@ -118,7 +128,7 @@ class Predictor:
             A file that cannot be answered gives its error as a value: raised, it would reach the caller wrapped in
             Ray's own error, with a traceback.
         """
-        bundle: Bundle = await self._bundle(serve.get_multiplexed_model_id())
+        bundle = await self._bundle(serve.get_multiplexed_model_id())
         try:
             tags, model_input = await asyncio.get_running_loop().run_in_executor(
                 self._readers, self._read, data, bundle

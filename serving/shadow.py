@@ -1,4 +1,4 @@
-"""The deployment that asks a shadow what production was asked, only where the processor has nothing else to do."""
+"""The deployment that asks a shadow what production was asked, behind everything else on the machine."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ log = logger()
 
 
 class Shadow:
-    """Asks one radiograph after the other, on one thread that runs while the processor is idle, and compares.
+    """Asks one radiograph after the other, on one thread of the least priority, and compares.
 
     Args:
         settings: of the service.
@@ -44,7 +44,7 @@ class Shadow:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._limits = ReadingLimits(settings.max_upload_bytes, settings.max_pixels)
-        self._worker = ThreadPoolExecutor(1, "shadow", initializer=_run_while_idle)
+        self._worker = ThreadPoolExecutor(1, "shadow", initializer=_step_back)
         self._bundles: dict[str, tuple[str, Bundle | None]] = {}
         self._log = ShadowLog(settings.registry_folder)
         self._counts: dict[str, tuple[tuple[str, str], Counter[str], Counter[str]]] = {}
@@ -117,9 +117,12 @@ class Shadow:
         self._log.add(name, versions, pairs, seconds, own_seconds)
 
 
-def _run_while_idle() -> None:
-    """This thread, and the engine's that it starts, run where nobody else wants to (sched(7), SCHED_IDLE)."""
-    os.sched_setscheduler(get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+def _step_back() -> None:
+    """Everybody else comes before this thread and the engine's that it starts.
+
+    Not SCHED_IDLE: a thread that holds Python's lock and is never run would hold up its whole process.
+    """
+    os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
 
 
 def shadow(settings: Settings) -> Any:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from serving.schemas import FindingAnswer
 _MAX_ROWS = 1_000_000
 """A row a finding; the oldest go."""
 _TABLE = """CREATE TABLE IF NOT EXISTS pairs (
-    at REAL, model TEXT, production TEXT, shadow TEXT, finding TEXT,
+    hour INTEGER, radiograph TEXT, model TEXT, production TEXT, shadow TEXT, finding TEXT,
     production_probability REAL, shadow_probability REAL, production_present INTEGER, shadow_present INTEGER,
     production_seconds REAL, shadow_seconds REAL)"""
 
@@ -49,10 +50,11 @@ class ShadowLog:
             seconds: that production took.
             shadow_seconds: that the shadow took.
         """
-        now = time.time()
+        hour, radiograph = int(time.time()) // 3600 * 3600, uuid.uuid4().hex  # no finer: other logs have seconds, too
         rows = [
             (
-                now,
+                hour,
+                radiograph,
                 model,
                 *versions,
                 finding,
@@ -67,7 +69,7 @@ class ShadowLog:
         ]
         with closing(sqlite3.connect(self._path)) as database, database:
             database.execute(_TABLE)
-            database.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             database.execute("DELETE FROM pairs WHERE rowid <= (SELECT MAX(rowid) FROM pairs) - ?", (_MAX_ROWS,))
 
     def read(self, model: str, production: str, shadow: str) -> pd.DataFrame:

@@ -45,7 +45,7 @@ class Entry(BaseModel):
         digest: of its bundle.
         reason: in the words of whoever did it.
         failed_gates: that were overridden.
-        percent: of the requests that a canary takes; None where the entry is about something else.
+        percent: of the studies that a canary takes; None where the entry is about something else.
         aliases: each alias and the version it points to after this entry.
         previous: the hash of the entry before.
     """
@@ -143,7 +143,7 @@ def version_at(entries: Sequence[Entry], alias: str, when: datetime) -> str | No
 
 
 class Trial(NamedTuple):
-    """A canary: the version, the percentage of requests that it takes, and the number of the entry that says so."""
+    """A canary: the version, the percentage of studies that it takes, and the number of the entry that says so."""
 
     version: str
     percent: int
@@ -151,9 +151,9 @@ class Trial(NamedTuple):
 
 
 def trial_of(entries: Sequence[Entry]) -> Trial | None:
-    """The canary that the entries leave; None where there is none."""
+    """The canary that the entries leave; None where there is none, or none whose percentage is known."""
     version = aliases_of(entries).get(CANARY)
-    if version is None:
+    begun = next((entry for entry in reversed(entries) if entry.percent is not None), None)
+    if version is None or begun is None or begun.percent is None or begun.version != version:
         return None
-    begun = next(entry for entry in reversed(entries) if entry.percent is not None)
-    return Trial(version, begun.percent or 0, begun.sequence)
+    return Trial(version, begun.percent, begun.sequence)

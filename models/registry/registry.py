@@ -14,12 +14,13 @@ from typing import Any
 from models.bundle import FILES, MANIFEST, read_manifest
 from models.errors import (
     BundleError,
+    ConflictError,
     HistoryError,
     ModelNotFoundError,
     RegistryError,
 )
 from models.registry.archive import Archived, reading_archive, write_archive
-from models.registry.history import CANARY, Action, Entry, Trial, aliases_of, trial_of, version_at
+from models.registry.history import CANARY, Action, Entry, Trial, aliases_of, describe, trial_of, version_at
 from models.registry.ledger import Ledger
 from models.registry.mlflow_store import BUNDLE, EVIDENCE, MlflowStore, check_room
 from models.registry.version import ModelVersion, Registered
@@ -144,7 +145,7 @@ class Registry:
             reason: in their words.
             failed_gates: that they override.
             to: the alias.
-            percent: of the requests, 1 to 99, that a canary takes; None for every other alias.
+            percent: of the studies, 1 to 99, that a canary takes; None for every other alias.
 
         Raises:
             RegistryError: the alias is not one that can be set, or not with this percentage.
@@ -159,10 +160,18 @@ class Registry:
         self.download(version)
         return self._point(version, to, Action.PROMOTE, by, reason, failed_gates, percent)
 
-    def withdraw(self, name: str, alias: str, by: str, reason: str = "") -> ModelVersion:
+    def withdraw(self, name: str, alias: str, by: str, reason: str = "", since: int | None = None) -> ModelVersion:
         """Takes an alias away that is a trial, `shadow` or `canary`, and gives the version that had it.
 
+        Args:
+            name: of the model.
+            alias: to take away.
+            by: who withdraws.
+            reason: in their words.
+            since: the entry with which the canary began that is meant; None for whichever there is.
+
         Raises:
+            ConflictError: another canary is in trial by now.
             RegistryError: the alias is another; production changes by `promote` and `rollback` only.
             ModelNotFoundError: it points to nothing.
             ConflictError: somebody else changed the model's aliases meanwhile; nothing was changed.
@@ -171,6 +180,9 @@ class Registry:
             raise RegistryError(reason=f"Expected one of the aliases {', '.join(TRIALS)}, but received {alias!r}.")
         version = self.resolve(name, alias)
         entries = self.history(name)
+        now = trial_of(entries)
+        if since is not None and (now is None or now.since != since):
+            raise ConflictError(name=name, expected=since, who=entries[-1].by, what=describe(entries[-1]))
         aliases = {other: points for other, points in aliases_of(entries).items() if other != alias}
         self._ledger.append(entries, version, Action.WITHDRAW, by, reason, aliases)
         self._store.set_aliases(name, aliases)

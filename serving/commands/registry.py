@@ -241,7 +241,7 @@ def _show_traffic(settings: Settings, shadow: ModelVersion, production: ModelVer
         return
     typer.echo(f"As a shadow, version {shadow.version} beside version {production.version}:")
     typer.echo(summary(rows).to_string(index=False, float_format="{:.3f}".format))
-    seconds = rows.drop_duplicates("at")[["production_seconds", "shadow_seconds"]].median()
+    seconds = rows.drop_duplicates("radiograph")[["production_seconds", "shadow_seconds"]].median()
     typer.echo(f"Median seconds: production {seconds.iloc[0]:.3f}, shadow {seconds.iloc[1]:.3f}\n")
 
 

@@ -2,14 +2,20 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
+import onnx
 import pytest
 from scipy.special import softmax
 
-from models.bundle import FILES, load_bundle, read_manifest
+from models.bundle import FILES, GRAPH, load_bundle, read_manifest
+from models.bundle_writing import write_bundle
 from models.engine import ENGINES
-from models.errors import BundleDigestError, BundleFormatError, UnknownNameError
+from models.errors import BundleDigestError, BundleFormatError, OutputError, UnknownNameError
+from models.radiograph import Radiograph
+from tests.conftest import CARD
+from tests.serving.networks import overflowing
 
 
 def flip_a_bit(path):
@@ -162,3 +168,14 @@ def test_a_manifest_that_cannot_be_meant_is_a_format_error(change, reason, small
 def test_an_unknown_engine_is_told(small_bundle):
     with pytest.raises(UnknownNameError, match="Unknown engine 'tensorrt'"):
         load_bundle(small_bundle, engine="tensorrt")
+
+
+def test_scores_that_are_no_numbers_are_refused(exported, manifest, tmp_path):
+    network = shutil.copytree(exported, tmp_path / "exported")
+    onnx.save(overflowing(exported), network / GRAPH)
+    write_bundle(tmp_path / "bundle", network, manifest, CARD)
+    bundle = load_bundle(tmp_path / "bundle")
+    white = np.full((64, 64), 255, np.uint8)
+    white[0, 0] = 0
+    with pytest.raises(OutputError, match="Expected finite scores of pneumonia, but received 6 that are not"):
+        bundle.predict([Radiograph(white)])

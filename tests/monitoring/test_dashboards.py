@@ -199,3 +199,33 @@ def test_prometheus_takes_the_committed_configuration():
     done = subprocess.run([program, "check", "config", MONITORING / "prometheus" / "prometheus.yml"],
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("alert", "series"),
+    [
+        ("BundleNotLoaded", 'ray_thorax_model_loads_total{model="thoracic", outcome="failed"}'),
+        ("CanaryStopped", 'ray_thorax_canary_stops_total{model="thoracic"}'),
+    ],
+)
+def test_an_alarm_is_raised_by_the_first_of_its_kind_and_ends(tmp_path, alert, series):
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("Prometheus is not installed; run: apt-get install prometheus")
+    alerts = MONITORING / "prometheus" / "alerts.yml"
+    (group,) = yaml.safe_load(alerts.read_text())["groups"]
+    (rule,) = [rule for rule in group["rules"] if rule["alert"] == alert]
+    said = {"summary": rule["annotations"]["summary"].replace("{{ $labels.model }}", "thoracic")}
+    rings = {"exp_labels": {"model": "thoracic"}, "exp_annotations": said}
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": "_x20 1x30"}],
+        "alert_rule_test": [
+            {"eval_time": when, "alertname": alert, "exp_alerts": expected}
+            for when, expected in (("15m", []), ("25m", [rings]), ("45m", []))
+        ],
+    }
+    rules = tmp_path / "rules.yml"
+    rules.write_text(yaml.safe_dump({"rule_files": [str(alerts)], "tests": [case]}))
+    done = subprocess.run([program, "test", "rules", rules], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

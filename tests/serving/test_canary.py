@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
-from pydicom.uid import generate_uid
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from serving.canary import Guard, Outcome, Stop, read_stop, takes, write_stop
 from serving.lineup import Canary, Standing, lineup_path
@@ -52,6 +53,22 @@ def test_every_file_of_a_study_goes_the_same_way(instance):
         assert len(ways) == 1
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("preamble", [True, False])
+def test_a_study_is_known_in_every_encoding(instance, syntax, preamble):
+    for number in range(20):
+        study = generate_uid(entropy_srcs=[str(number)])
+        dataset = dcmread(BytesIO(instance(study)))
+        file = BytesIO()
+        if preamble:
+            dataset.file_meta.TransferSyntaxUID = syntax
+            dataset.save_as(file)
+        else:
+            bare = Dataset({element.tag: element for element in dataset})
+            bare.save_as(file, implicit_vr=syntax.is_implicit_VR, little_endian=True, enforce_file_format=False)
+        assert takes(canary(50), file.getvalue()) == takes(canary(50), instance(study))
+
+
 def test_its_share_of_the_studies_is_what_was_said(instance):
     taken = [takes(canary(25), instance(generate_uid(entropy_srcs=[str(number)]))) for number in range(1_000)]
     assert np.mean(taken) == pytest.approx(0.25, abs=3 * (0.25 * 0.75 / 1_000) ** 0.5)
@@ -86,7 +103,7 @@ def guard(**settings):
 
 def fill(watching, answers, seconds, of_canary, failed=0):
     for number in range(answers):
-        watching.add(Outcome(number < failed, seconds), of_canary)
+        watching.add(Outcome(of_canary, number < failed, seconds))
 
 
 def test_one_that_does_as_well_goes_on():
@@ -117,6 +134,20 @@ def test_failures_within_what_is_allowed_do_not_stop_it():
     fill(watching, 100, 0.1, of_canary=False)
     fill(watching, 100, 0.1, of_canary=True, failed=9)
     assert watching.verdict() is None
+
+
+def test_a_bad_hour_of_both_is_not_held_against_it_later():
+    watching = guard()
+    for _ in range(5_000):
+        fill(watching, 9, 0.1, of_canary=False)
+        fill(watching, 1, 0.1, of_canary=True)
+    for _ in range(30):
+        fill(watching, 9, 0.1, of_canary=False, failed=9)
+        fill(watching, 1, 0.1, of_canary=True, failed=1)
+    for _ in range(2_000):
+        fill(watching, 9, 0.1, of_canary=False)
+        fill(watching, 1, 0.1, of_canary=True)
+        assert watching.verdict() is None
 
 
 def test_one_that_is_slow_is_stopped_once_enough_is_known():

@@ -15,8 +15,9 @@ from models.errors import (
     RegistryUnreachableError,
     SettingsError,
 )
-from models.registry import CANARY, PRODUCTION, SHADOW, kept_bundle
-from serving.following import first_lineup, follow
+from models.registry import CANARY, PRODUCTION, SHADOW, describe, kept_bundle
+from serving.canary import Stop, write_stop
+from serving.following import first_lineup, follow, withdraw_stopped
 from serving.lineup import lineup_path, read_lineup
 from serving.settings import Settings
 from tests.conftest import CARD, registry_in
@@ -167,3 +168,27 @@ def test_a_bundle_of_a_newer_schema_is_not_taken_over(settings, exported, manife
     assert read_lineup(settings).models[0].name == before.models[0].name
     assert first_lineup(settings).models[0].name == before.models[0].name
     assert (read_lineup(settings).canaries, read_lineup(settings).shadows) == ((), ())
+
+
+def test_trials_go_on_while_the_registry_is_away(settings, exported, manifest):
+    shadow = registered(settings, exported, manifest, "shadow", SHADOW)
+    registry_in(settings.registry_folder).promote(shadow, "ann", to=CANARY, percent=25)
+    before = follow(settings)
+    remove_database(settings)
+    with pytest.raises(RegistryUnreachableError):
+        follow(settings)
+    assert read_lineup(settings) == before
+
+
+def test_a_stopped_canary_is_withdrawn_unless_it_is_another_by_now(settings, exported, manifest):
+    registered(settings, exported, manifest, "canary", CANARY)
+    canary = follow(settings).canary_of("pneumonia")
+    write_stop(settings, Stop(name="pneumonia", since=canary.since, reason="too slow"))
+    registry = registry_in(settings.registry_folder)
+    registry.promote(registry.resolve("pneumonia", CANARY), "ann", "once more", to=CANARY, percent=5)
+    withdraw_stopped(settings)
+    assert registry.trial("pneumonia").percent == 5
+    write_stop(settings, Stop(name="pneumonia", since=follow(settings).canary_of("pneumonia").since, reason="too slow"))
+    withdraw_stopped(settings)
+    assert registry.trial("pneumonia") is None
+    assert describe(registry.history("pneumonia")[-1]).endswith("by the service at 127.0.0.1:8000: too slow")

@@ -49,8 +49,9 @@ def test_nothing_is_known_before_there_was_a_shadow(log, tmp_path):
 def test_only_numbers_findings_and_versions_are_kept(log):
     log.add("thoracic", ("a", "b"), [pair("Mass", 0.25, 0.5)], 0.02, 0.03)
     assert log.read("thoracic", "a", "b").columns.tolist() == [
-        *("at", "model", "production", "shadow", "finding", "production_probability", "shadow_probability"),
-        *("production_present", "shadow_present", "production_seconds", "shadow_seconds"),
+        *("hour", "radiograph", "model", "production", "shadow", "finding"),
+        *("production_probability", "shadow_probability", "production_present", "shadow_present"),
+        *("production_seconds", "shadow_seconds"),
     ]
 
 
