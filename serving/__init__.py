@@ -9,6 +9,7 @@ logs        the service's log
 upload      the one file of a request
 lineup      what serves here, as a file
 following   the service follows the registry
+priority    who comes first on a busy machine
 loading     a bundle that this machine keeps, ready to answer
 predictor   the deployment that holds models
 canary      which studies a canary answers about, and when it has to stop

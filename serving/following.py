@@ -14,6 +14,7 @@ from monitoring.metrics import REGISTRY_UP
 from serving.canary import read_stop
 from serving.lineup import Canary, Lineup, Standing, read_lineup, write_lineup
 from serving.logs import logger
+from serving.priority import step_back
 from serving.schemas import ModelDescription, ModelName
 from serving.settings import Settings
 
@@ -194,6 +195,7 @@ class Follower:
         self._wake.set()
 
     def _run(self) -> None:
+        step_back()
         verified, until = None, 0.0
         while True:
             try:

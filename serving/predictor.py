@@ -20,6 +20,7 @@ from serving.answering import prediction_response
 from serving.lineup import read_lineup
 from serving.loading import load
 from serving.logs import logger
+from serving.priority import step_back
 from serving.schemas import ModelName, PredictionResponse
 from serving.settings import Settings
 
@@ -75,6 +76,8 @@ class Predictor:
                 await self._bundle(standing.name.reference)
             except BundleError as error:  # the other models serve all the same
                 log.error("bundle not loaded", model=standing.name.reference, reason=str(error))
+        # Not before: the engine's threads, which all bundles share, have the priority of whoever loads first.
+        self._loader = ThreadPoolExecutor(1, "loading", step_back)
         self._following = asyncio.get_running_loop().create_task(self._follow())
 
     async def _bundle(self, reference: str) -> Bundle:

@@ -1,10 +1,8 @@
 """The deployment that asks a shadow what production was asked, behind everything else on the machine."""
 
 import asyncio
-import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from threading import get_native_id
 from time import perf_counter
 from typing import Any
 
@@ -24,10 +22,12 @@ from monitoring.metrics import (
 from serving.answering import prediction_response
 from serving.loading import load
 from serving.logs import logger
+from serving.priority import step_back
 from serving.schemas import ModelName, PredictionResponse
 from serving.settings import Settings
 from serving.shadow_log import Pair, ShadowLog
 
+_LEAST = 19
 _IDLE_SECONDS = 600.0
 """Without a copy, after which the process ends."""
 
@@ -44,7 +44,7 @@ class Shadow:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._limits = ReadingLimits(settings.max_upload_bytes, settings.max_pixels)
-        self._worker = ThreadPoolExecutor(1, "shadow", initializer=_step_back)
+        self._worker = ThreadPoolExecutor(1, "shadow", step_back, (_LEAST,))
         self._bundles: dict[str, tuple[str, Bundle | None]] = {}
         self._log = ShadowLog(settings.registry_folder)
         self._counts: dict[str, tuple[tuple[str, str], Counter[str], Counter[str]]] = {}
@@ -115,14 +115,6 @@ class Shadow:
         self._recorder.observe(SHADOW_SECONDS, own_seconds, model=name, of="shadow")
         self._recorder.observe(SHADOW_SECONDS, seconds, model=name, of="production")
         self._log.add(name, versions, pairs, seconds, own_seconds)
-
-
-def _step_back() -> None:
-    """Everybody else comes before this thread and the engine's that it starts.
-
-    Not SCHED_IDLE: a thread that holds Python's lock and is never run would hold up its whole process.
-    """
-    os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
 
 
 def shadow(settings: Settings) -> Any:

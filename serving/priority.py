@@ -1,0 +1,12 @@
+"""Who comes first on a busy machine: whoever waits for an answer."""
+
+import os
+from threading import get_native_id
+
+
+def step_back(niceness: int = 10) -> None:
+    """Lets every other thread of this machine come before this one, and before those that it starts (nice(2)).
+
+    Not SCHED_IDLE: a thread that holds Python's lock and is never run would hold up its whole process.
+    """
+    os.setpriority(os.PRIO_PROCESS, get_native_id(), niceness)
