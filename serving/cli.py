@@ -1,6 +1,5 @@
 """`thorax`: the command line, the one place that reaches both the pipeline and the service."""
 
-import os
 import sys
 
 import typer
@@ -24,7 +23,6 @@ app.command(name="serve", epilog=serve.EXAMPLE)(serve.serve)
 
 def main() -> None:
     """Runs a command; exit code 0, 1 (failed) or 2 (bad arguments), and one sentence on stderr for what went wrong."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow tells everybody which processor it is on
     try:
         app()
     except ThoraxError as error:
