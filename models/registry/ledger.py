@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import get_native_id
 
 from models.errors import ConflictError, HistoryError
 from models.registry.history import BEGINNING, Action, Entry, describe, read_history
@@ -89,7 +90,7 @@ class Ledger:
             raise HistoryError(name=name, reason="its end was removed: this machine has seen entries that are gone")
         if last != digests[-1]:
             seen.parent.mkdir(parents=True, exist_ok=True)
-            written = seen.with_suffix(f".{os.getpid()}")
+            written = seen.with_suffix(f".{os.getpid()}-{get_native_id()}")
             written.write_text(digests[-1], encoding="ascii")
             written.replace(seen)
         return entries

@@ -34,6 +34,7 @@ EXPECTED = {
     "BundleWriteError": 503,
     "BundleFormatError": 503,
     "BundleDigestError": 503,
+    "OutputError": 503,
     "ParityError": 503,
     "LicenceError": 503,
     "SignatureError": 503,
