@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -21,7 +20,6 @@ from models.gates import Gates
 from models.registry import PRODUCTION, Registry
 from pipelines.phantom.cohort import cohort
 from pipelines.phantom.draw import draw_phantom
-from serving.priority import step_back
 from tests.conftest import FEATURES, registry_in, running_service
 
 RELEASED = Path("data/released/pneumonia")
@@ -50,11 +48,10 @@ def swap_figures(exported: Path) -> dict[str, float]:
     """
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        registry_of_two(folder, exported)
+        registry = registry_of_two(folder, exported)
         settings = {"models": f"pneumonia@{PRODUCTION}", "registry_folder": folder / "registry"}
-        with running_service(folder, **settings) as service, ProcessPoolExecutor(1, get_context("spawn")) as operator:
-            operator.submit(_change, folder, "before").result()  # who promotes is there before it is measured
-            answers = asyncio.run(_load(service.address, folder, operator))
+        with running_service(folder, **settings) as service:
+            answers = asyncio.run(_load(service.address, registry))
     p99 = {one: float(np.quantile([a.seconds for a in answers if a.period == one], 0.99)) for one in PERIODS}
     wrong = [answer for answer in answers if answer.status != httpx.codes.OK or answer.version not in {"1", "2"}]
     if {answer.version for answer in answers} != {"1", "2"}:
@@ -90,32 +87,25 @@ def film() -> bytes:
     return file.getvalue()
 
 
-async def _load(address: str, folder: Path, operator: Executor) -> list[Answer]:
+async def _load(address: str, registry: Registry) -> list[Answer]:
+    changes: dict[str, Callable[[], object]] = {
+        "before": lambda: None,
+        "swap": lambda: registry.promote(registry.resolve("pneumonia", "2"), "bench"),
+        "rollback": lambda: registry.rollback("pneumonia", "bench"),
+    }
     picture = film()
     tasks = []
     async with httpx.AsyncClient(base_url=address, timeout=60) as client:
         for _ in range(2 * A_SECOND):  # connections and caches
             await client.post("/v1/predictions", content=picture)
-        for period in PERIODS:
-            changed = asyncio.get_running_loop().run_in_executor(operator, _change, folder, period)
+        for period, change in changes.items():
+            changed = asyncio.create_task(asyncio.to_thread(change))
             began = perf_counter()
             for number in range(A_SECOND * PERIOD_SECONDS):
                 await asyncio.sleep(max(0.0, began + number / A_SECOND - perf_counter()))
                 tasks.append(asyncio.create_task(_ask(client, picture, period)))
             await changed
         return list(await asyncio.gather(*tasks))
-
-
-def _change(folder: Path, period: str) -> None:
-    """What the operator does in a period, as by `nice thorax registry`; the load generator itself would wait for it."""
-    step_back()
-    registry = registry_in(folder / "registry")
-    if period == "swap":
-        registry.promote(registry.resolve("pneumonia", "2"), "bench")
-    elif period == "rollback":
-        registry.rollback("pneumonia", "bench")
-    else:
-        registry.download(registry.resolve("pneumonia", PRODUCTION))
 
 
 async def _ask(client: httpx.AsyncClient, picture: bytes, period: str) -> Answer:
