@@ -126,8 +126,10 @@ class Dispatcher:
         finally:
             self._at_work -= 1
             if canary is not None and (guard := self._guards.get(canary.trial)) is not None:
-                guard.add(Outcome(model == canary.standing.name, failed, perf_counter() - started))
-                if canary.trial not in self._stopped and (reason := guard.verdict()):
+                of_canary = model == canary.standing.name
+                guard.add(Outcome(of_canary, failed, perf_counter() - started))
+                # A verdict looks at thousands of answers, and only the canary's own can turn it.
+                if of_canary and canary.trial not in self._stopped and (reason := guard.verdict()):
                     self._stop(canary, reason)
 
     async def _ask(self, model: ModelName, data: bytes, channel: str, deadline: float) -> PredictionResponse:
