@@ -8,7 +8,8 @@
     │   └── UnusableRadiographError    readable, but not one grey frontal picture
     │       ├── NoPixelDataError       a DICOM instance without pixels
     │       ├── MultiFrameError        more than one frame
-    │       └── NoChestError           it does not look like a frontal chest radiograph
+    │       ├── NoChestError           it does not look like a frontal chest radiograph
+    │       └── NoAnswerError          the model does not answer about such a patient
     ├── ConfigurationError             what a user set cannot be meant
     │   ├── UnknownNameError           a name that no table holds
     │   └── SettingsError              params.yaml or the environment is wrong
@@ -40,6 +41,8 @@
     │   └── GateError                  a version does not pass what a release must pass
     └── ServiceError                   the service cannot answer this, or not now
         ├── BadRequestError            the request is not what the interface describes
+        ├── FindingNotFoundError       a finding that the model does not answer about
+        ├── SlowUploadError            the file did not arrive in time
         ├── NotReadyError              a model is not loaded yet, or has failed
         ├── OverloadedError            too many requests wait
         └── DeadlineError              the answer took longer than the caller was promised
@@ -132,6 +135,13 @@ class NoChestError(UnusableRadiographError):
         "Expected a frontal chest radiograph, but this does not look like one: chest_radiograph is {value:.2f}, needed "
         "is {needed:.2f}. Send a PA or AP image of a chest."
     )
+
+
+class NoAnswerError(UnusableRadiographError):
+    """The model does not answer about such a patient."""
+
+    code = "no_answer"
+    message = "Expected a radiograph that the model answers about. {reason} Ask a model for such patients."
 
 
 class ConfigurationError(ThoraxError):
@@ -357,6 +367,20 @@ class BadRequestError(ServiceError):
 
     code = "bad_request"
     message = "Expected {expected}, but {reason}. The interface is described at /docs."
+
+
+class FindingNotFoundError(ServiceError):
+    """A finding that the model does not answer about."""
+
+    code = "finding_not_found"
+    message = "Expected a finding of {of}, but received {received!r}; it knows: {known}."
+
+
+class SlowUploadError(ServiceError):
+    """The file did not arrive in time."""
+
+    code = "slow_upload"
+    message = "Expected the whole file within {seconds} seconds, but it did not arrive. Send it again, faster."
 
 
 class NotReadyError(ServiceError):

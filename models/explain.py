@@ -1,10 +1,11 @@
 """Where on a radiograph a model saw a finding: its heat map, laid over the picture."""
 
-from io import BytesIO
+from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from models.radiograph import Radiograph
 
@@ -15,6 +16,9 @@ _VIRIDIS = (
 )
 """Every 15th of the 256 colours of viridis (Smith and van der Walt 2015, CC0): of rising lightness, the same order to
 the colour-blind, and, unlike cividis, nowhere grey as the radiograph is."""
+
+_NARROWEST_PX = 360
+_LEGEND = ("low", "high")
 
 
 def place_map(
@@ -39,26 +43,83 @@ def place_map(
     return placed / hottest if hottest > 0 else placed
 
 
-def overlay(radiograph: Radiograph, heat: NDArray[np.float32], outline: NDArray[np.bool_] | None = None) -> bytes:
-    """A radiograph under a heat map in colours, as a PNG file of the radiograph's size.
+def overlay(
+    radiograph: Radiograph, heat: NDArray[np.float32], outline: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """A radiograph under a heat map in colours.
 
     Args:
         radiograph: (H, W).
         heat: (H, W) float32 in [0, 1], as `place_map` gives it; the hotter, the less of the radiograph shows.
         outline: (H, W), what is drawn white over both.
+
+    Returns:
+        (H, W, 3) uint8, red, green and blue.
     """
-    grey = radiograph.pixels[..., np.newaxis] * np.float32(255)
-    opacity = heat[..., np.newaxis] * np.float32(_MOST_OPAQUE)
-    colours = grey * (1 - opacity) + _coloured(heat) * opacity
+    levels = radiograph.levels
+    grey = levels if levels.dtype == np.uint8 else cv2.convertScaleAbs(levels, alpha=1 / 257)
+    steps = cv2.convertScaleAbs(heat, alpha=255)
+    shown = cv2.multiply(grey, cv2.LUT(steps, _KEPT), scale=1 / 255)
+    colours = cv2.add(cv2.merge([shown] * 3), cv2.applyColorMap(steps, _LAID)).astype(np.uint8, copy=False)
     if outline is not None:
         colours[outline] = 255
-    png = BytesIO()
-    Image.fromarray(np.rint(colours).astype(np.uint8)).save(png, "PNG")
-    return png.getvalue()
+    return colours
 
 
-def _coloured(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W, 3) float32 in [0, 255] of (H, W) in [0, 1]."""
+def captioned(colours: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.uint8]:
+    """A picture as `overlay` gives it, with the legend of its colours and lines of text below.
+
+    Args:
+        colours: (H, W, 3) uint8.
+        lines: of text; broken where they are too long.
+
+    Returns:
+        (H + caption, max(W, 360), 3) uint8; the picture is its upper left part, so places keep their coordinates.
+    """
+    height, width, _ = colours.shape
+    broad = max(width, _NARROWEST_PX)
+    size = max(12, broad // 45)
+    font = ImageFont.load_default(size)
+    text = [part for line in lines for part in _broken(line, font, broad - 2 * size)]
+    step = size * 3 // 2
+    caption = Image.new("RGB", (broad, step * (len(text) + 1) + size))
+    draw = ImageDraw.Draw(caption)
+    low, high = (round(font.getlength(word)) for word in _LEGEND)
+    left, right, top = size + low + size // 2, broad // 2 - high - size, size // 2
+    draw.text((size, top), _LEGEND[0], "white", font)
+    bar = np.tile(_coloured(np.linspace(0, 1, right - left)).round().astype(np.uint8), (size, 1, 1))
+    caption.paste(Image.fromarray(bar), (left, top + size // 8))
+    draw.text((right + size // 2, top), _LEGEND[1], "white", font)
+    for number, line in enumerate(text, start=1):
+        draw.text((size, top + number * step), line, "white", font)
+    canvas = np.zeros((height + caption.height, broad, 3), np.uint8)
+    canvas[:height, :width] = colours
+    canvas[height:] = np.asarray(caption)
+    return canvas
+
+
+def _broken(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+    """The words of a line on as many lines as they need."""
+    lines = [""]
+    for word in line.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _coloured(heat: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(n, 3) in [0, 255] of (n,) in [0, 1]."""
     anchors = np.array([list(bytes.fromhex(colour)) for colour in _VIRIDIS.split()])
     places = np.linspace(0, 1, len(anchors))
-    return np.stack([np.interp(heat, places, channel) for channel in anchors.T], axis=-1).astype(np.float32)
+    return np.stack([np.interp(heat, places, channel) for channel in anchors.T], axis=-1)
+
+
+_HEATS = np.linspace(0, 1, 256)
+_KEPT = np.rint(255 * (1 - _MOST_OPAQUE * _HEATS)).astype(np.uint8)
+"""How much of the radiograph shows at each of 256 heats."""
+
+_LAID = np.rint(_coloured(_HEATS) * _MOST_OPAQUE * _HEATS[:, np.newaxis]).astype(np.uint8)[:, np.newaxis]
+"""The colour that is added to it."""

@@ -14,6 +14,7 @@ from models.errors import MalformedFileError, MultiFrameError, TooLargeError
 from models.radiograph import GREY_LEVELS, GreyLevels, Radiograph
 
 RasterFormat = Literal["PNG", "JPEG"]
+_SIGNATURES: dict[bytes, RasterFormat] = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 Levels = NDArray[np.uint16]
 
 _BYTE_TO_LEVEL = 257  # 65535 / 255: 8-bit grey v is level 257 v, exactly
@@ -21,6 +22,20 @@ _EXIF_ORIENTATION = 0x0112
 # Frame headers that give a size: SOF0 to SOF15 without DHT, JPG, DAC (ITU-T T.81 table B.1), and JPEG-LS's SOF55.
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+
+
+def raster_format(data: bytes) -> RasterFormat | None:
+    """What the first bytes say it is; None where it is neither."""
+    return next((name for signature, name in _SIGNATURES.items() if data.startswith(signature)), None)
+
+
+def raster_shape(data: bytes, file_format: RasterFormat) -> tuple[int, int]:
+    """(height, width), px, as the header of a PNG or JPEG file states them; nothing is decoded.
+
+    Raises:
+        MalformedFileError: it states none.
+    """
+    return _png_shape(data) if file_format == "PNG" else _jpeg_shape(data)
 
 
 def read_raster(data: bytes, file_format: RasterFormat, max_pixels: int) -> Radiograph:
@@ -35,7 +50,7 @@ def read_raster(data: bytes, file_format: RasterFormat, max_pixels: int) -> Radi
         file_format: what the first bytes said it is.
         max_pixels: the largest width times height; held against the file's header, before anything is decoded.
     """
-    height, width = _png_shape(data) if file_format == "PNG" else _jpeg_shape(data)
+    height, width = raster_shape(data, file_format)
     if height * width > max_pixels:
         raise TooLargeError(limit=max_pixels, unit="pixels", received=height * width)
     try:

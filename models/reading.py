@@ -9,12 +9,10 @@ from pathlib import Path
 from models.dicom import read_dicom
 from models.errors import MalformedFileError, TooLargeError, UnknownFormatError, UnusableRadiographError
 from models.radiograph import Radiograph
-from models.raster import read_raster
+from models.raster import raster_format, read_raster
 
 MIN_SIDE_PX = 32
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8\xff"
 # What others send by mistake; the description names the kind and never repeats the content.
 _OTHERS = {
     b"%PDF": "a PDF",
@@ -54,10 +52,9 @@ def read_radiograph(data: bytes, limits: ReadingLimits = ReadingLimits()) -> Rad
     if len(data) > limits.max_bytes:
         raise TooLargeError(limit=limits.max_bytes, unit="bytes", received=len(data))
     _hush_libraries()
-    if data.startswith(_PNG):
-        radiograph = read_raster(data, "PNG", limits.max_pixels)
-    elif data.startswith(_JPEG):
-        radiograph = read_raster(data, "JPEG", limits.max_pixels)
+    raster = raster_format(data)
+    if raster is not None:
+        radiograph = read_raster(data, raster, limits.max_pixels)
     elif _is_dicom(data):
         radiograph = read_dicom(data, limits.max_pixels)
     else:

@@ -43,7 +43,7 @@ PREDICTIONS = Metric(
 PREDICTION_SECONDS = Metric(
     MetricKind.HISTOGRAM,
     "thorax_prediction_seconds",
-    "Seconds of each phase of an answer: decode, preprocess, queue, infer.",
+    "Seconds of each phase of an answer: decode, preprocess, queue, infer, explain.",
     ("model", "phase"),
     _SECONDS,
 )

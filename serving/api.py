@@ -1,22 +1,27 @@
 """The HTTP front door: FastAPI in front of the dispatcher."""
 
+import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi_offline import FastAPIOffline
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from models.card import NOTICE
-from models.errors import BadRequestError
+from models.errors import BadRequestError, FindingNotFoundError
+from models.findings import FINDINGS
 from serving.dispatcher import Dispatcher
+from serving.explaining import explained, heat_map_npy, heat_map_png
+from serving.feedback_log import FeedbackLog
+from serving.lineup import read_lineup
+from serving.predictor import Answer, Predictor
 from serving.problems import PROBLEM, answer_with_problems
-from serving.schemas import ModelDescription, PredictionResponse, Problem
+from serving.schemas import ModelDescription, PredictionResponse, Problem, Verdict
 from serving.settings import Settings
 from serving.upload import FIELD, uploaded_file
 
-_QUERY = {"model"}
 _BINARY = {"type": "string", "format": "binary"}
 _UPLOAD = {
     "requestBody": {
@@ -29,11 +34,22 @@ _UPLOAD = {
         },
     }
 }
-_STATUSES = (400, 404, 413, 415, 422, 503, 504)
+_MANY = 20_000
+"""Requests that a replica may hold: those that upload, too, and the connections of whoever does nothing."""
+
+_BUSY = 8.0
+"""Requests at work at once, from which on another replica is started."""
+
+_STATUSES = (400, 404, 408, 413, 415, 422, 503, 504)
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": HTTPStatus(status).phrase, "content": {PROBLEM: {}}}
     for status in _STATUSES
 }
+
+_DRAWN = {"png": heat_map_png, "npy": heat_map_npy}
+_MEDIA_TYPES = {"png": "image/png", "npy": "application/octet-stream"}
+_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in _MEDIA_TYPES.values()}}}
+_VERDICT_BYTES = 4096
 
 # FastAPI's own /docs loads its scripts from another host: not from within a hospital.
 api = FastAPIOffline(
@@ -46,40 +62,76 @@ api = FastAPIOffline(
 answer_with_problems(api)
 
 
-@serve.deployment(name="api", max_ongoing_requests=512, ray_actor_options={"num_cpus": 0.1})
+def _check_query(request: Request, known: set[str]) -> None:
+    unknown = set(request.query_params) - known
+    if unknown:
+        raise BadRequestError(
+            expected=f"of query parameters only {', '.join(sorted(known))}",
+            reason=f"received {', '.join(sorted(unknown))[:200]}",
+        )
+
+
 @serve.ingress(api)
 class Api:
-    """Takes requests, hands each file on and answers errors as problem details.
+    """Takes requests, answers each in this process and answers errors as problem details.
 
     Args:
-        predictor: answers.
         shadow: compares; None where no copies are made.
         follower: keeps the line-up as the registry says; bound here so that Serve keeps it alive.
         settings: of the service.
+
+    Raises:
+        SettingsError: there is no line-up.
     """
 
-    def __init__(
-        self,
-        predictor: DeploymentHandle,
-        shadow: DeploymentHandle | None,
-        follower: DeploymentHandle,
-        settings: Settings,
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, shadow: DeploymentHandle | None, follower: DeploymentHandle, settings: Settings
     ) -> None:
-        self._dispatcher = Dispatcher(predictor, shadow, settings)
         self._follower = follower
+        self._feedback = FeedbackLog(settings.registry_folder)
         self._settings = settings
+        self._predictor = Predictor(settings)
+        await self._predictor.begin([standing.name for standing in read_lineup(settings).models])
+        self._dispatcher = Dispatcher(self._predictor, shadow, settings)
 
-    @api.post("/v1/predictions", openapi_extra=_UPLOAD, responses=_PROBLEMS)
-    async def predict(self, request: Request, model: str | None = None) -> PredictionResponse:
-        """Findings of one PNG, JPEG or DICOM radiograph, recognised by its content."""
-        unknown = set(request.query_params) - _QUERY
-        if unknown:
-            raise BadRequestError(
-                expected=f"of query parameters only {', '.join(sorted(_QUERY))}",
-                reason=f"received {', '.join(sorted(unknown))[:200]}",
-            )
-        data = await uploaded_file(request, self._settings.max_upload_bytes)
-        return await self._dispatcher.predict(model or None, data, "http")
+    @api.post("/v1/predictions", openapi_extra=_UPLOAD, responses=_PROBLEMS, response_model=PredictionResponse)
+    async def predict(self, request: Request, model: str | None = None, explain: bool = False) -> Response:
+        """Findings of one PNG, JPEG or DICOM radiograph, recognised by its content; with `explain` their heat maps."""
+        _check_query(request, {"model", "explain"})
+        answer = await self._answer(request, model, explain)
+        response = answer.response
+        if answer.film is not None:
+            response = response.model_copy(update={"explanation": explained(answer, answer.film)})
+        # Made here: FastAPI would look through what has just been made once more.
+        return Response(response.model_dump_json(exclude_none=True), media_type="application/json")
+
+    @api.post("/v1/explanations", openapi_extra=_UPLOAD, responses=_PROBLEMS | _PICTURE, response_class=Response)
+    async def explain(
+        self,
+        request: Request,
+        finding: str,
+        model: str | None = None,
+        format: Literal["png", "npy"] = "png",  # noqa: A002
+    ) -> Response:
+        """The heat map of a finding: laid over the radiograph (PNG), or by itself (NumPy's format, float32)."""
+        _check_query(request, {"model", "finding", "format"})
+        answer = await self._answer(request, model, with_film=True)
+        return Response(await self._predictor.draw(answer, finding, _DRAWN[format]), media_type=_MEDIA_TYPES[format])
+
+    async def _answer(self, request: Request, model: str | None, with_film: bool) -> Answer:
+        self._dispatcher.standing(model or None)
+        self._predictor.check_room()
+        settings = self._settings
+        data = await uploaded_file(request, settings.max_upload_bytes, settings.request_timeout_seconds)
+        return await self._dispatcher.predict(model or None, data, "http", with_film)
+
+    @api.post("/v1/feedback", status_code=HTTPStatus.CREATED, responses=_PROBLEMS, max_body_size=_VERDICT_BYTES)
+    async def feedback(self, verdict: Verdict) -> Verdict:
+        """A reader's verdict on a finding that was answered."""
+        if verdict.finding not in FINDINGS:
+            raise FindingNotFoundError(of="the vocabulary", received=verdict.finding[:100], known=", ".join(FINDINGS))
+        await asyncio.to_thread(self._feedback.add, verdict)
+        return verdict
 
     @api.get("/v1/models")
     async def models(self) -> list[ModelDescription]:
@@ -94,5 +146,27 @@ class Api:
     @api.get("/readyz", responses={503: _PROBLEMS[503]})
     async def readyz(self) -> dict[str, str]:
         """Answers 200 once the models can."""
-        await self._dispatcher.ready()
+        self._dispatcher.check_ready()
         return {"status": "ready"}
+
+
+def front_door(settings: Settings) -> Any:
+    """The deployment of `Api`.
+
+    Ray lets 5 requests at a time into a replica unless told otherwise; here the predictor says how many it takes, and
+    whoever is turned away or uploads needs room besides.
+    """
+    threads = settings.engine_threads
+    return serve.deployment(
+        Api,
+        name="api",
+        max_ongoing_requests=_MANY,
+        autoscaling_config={
+            "min_replicas": 1,
+            "max_replicas": settings.max_replicas,
+            "target_ongoing_requests": _BUSY,
+        },
+        ray_actor_options={"num_cpus": threads or 0.1},
+        # Replicas whose engines take all processors would fight on one machine.
+        max_replicas_per_node=None if threads else 1,
+    )

@@ -1,11 +1,10 @@
-"""The only place where the service is wired: settings -> registry -> line-up -> predictor and shadow -> front door."""
+"""The only place where the service is wired: settings -> registry -> line-up -> front door, shadow and follower."""
 
 from typing import Any
 
 from models.errors import SettingsError
-from serving.api import Api
+from serving.api import front_door
 from serving.following import first_lineup, follower
-from serving.predictor import predictor
 from serving.settings import Settings, load_settings
 from serving.shadow import shadow
 
@@ -27,5 +26,4 @@ def application(settings: Settings) -> Any:
     """The application of these settings; raises as `build` does."""
     first_lineup(settings)
     compares = shadow(settings) if settings.shadow_percent else None
-    front_door: Any = Api  # which Serve's decorators have made a deployment
-    return front_door.bind(predictor(settings), compares, follower(settings), settings)
+    return front_door(settings).bind(compares, follower(settings), settings)

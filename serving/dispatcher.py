@@ -5,10 +5,9 @@ import os
 import random
 from itertools import compress
 from time import monotonic, perf_counter
-from typing import Any
 
 from ray.exceptions import RayError
-from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from models.errors import (
@@ -18,13 +17,14 @@ from models.errors import (
     NoChestError,
     NotReadyError,
     OverloadedError,
-    ThoraxError,
+    SigningKeyError,
 )
 from monitoring.backends import RayRecorder
 from monitoring.metrics import CANARY_STOPS, MODEL_INFO, SHADOW_COPIES
 from serving.canary import Guard, Outcome, Stop, read_stop, takes, write_stop
 from serving.lineup import Canary, Lineup, Standing, read_lineup
 from serving.logs import logger
+from serving.predictor import Answer, Predictor
 from serving.problems import RETRY_AFTER_SECONDS
 from serving.schemas import ModelDescription, ModelName, PredictionResponse
 from serving.settings import Settings
@@ -32,12 +32,14 @@ from serving.settings import Settings
 _WATCH_SECONDS = 0.5
 _RETRY_SECONDS = 60.0
 _PROCESSORS = os.cpu_count() or 1
+_FAILURES = (DeadlineError, BundleError, SigningKeyError, NoChestError)
+"""That tell against a canary: production answers instead."""
 
 log = logger()
 
 
 class Dispatcher:
-    """Follows the line-up: what is new answers as soon as a replica has it in memory, and what was answers until then.
+    """Follows the line-up: what is new answers as soon as it is in memory, and what was answers until then.
 
     Args:
         predictor: answers.
@@ -48,7 +50,7 @@ class Dispatcher:
         SettingsError: there is no line-up.
     """
 
-    def __init__(self, predictor: DeploymentHandle, shadow: DeploymentHandle | None, settings: Settings) -> None:
+    def __init__(self, predictor: Predictor, shadow: DeploymentHandle | None, settings: Settings) -> None:
         self._predictor = predictor
         self._shadow = shadow
         self._settings = settings
@@ -56,7 +58,6 @@ class Dispatcher:
         self._guards: dict[tuple[str, int], Guard] = {}
         self._stopped: set[tuple[str, int]] = set()
         self._copies: set[asyncio.Task[None]] = set()
-        self._at_work = 0
         self._not_before: dict[str, float] = {}
         self._lineup = read_lineup(settings).model_copy(update={"canaries": (), "shadows": ()})
         self._tell_info(self._lineup, 1)
@@ -66,90 +67,81 @@ class Dispatcher:
         """Of everything that answers, the default first."""
         return [standing.description for standing in self._lineup.answering]
 
-    async def ready(self) -> None:
-        """Returns once a replica has begun.
+    def check_ready(self) -> None:
+        """Returns where a model can answer.
 
         Raises:
-            NotReadyError: none has.
+            NotReadyError: none could be loaded.
         """
-        try:
-            await asyncio.wait_for(_result(self._predictor.ready.remote()), RETRY_AFTER_SECONDS)
-        except (TimeoutError, RayError, RayServeException) as error:
-            raise _not_ready(", ".join(self._settings.models)) from error
+        if not self._predictor.loaded:
+            raise NotReadyError(model=", ".join(self._settings.models), retry_after_seconds=RETRY_AFTER_SECONDS)
 
-    async def predict(self, name: str | None, data: bytes, channel: str) -> PredictionResponse:
+    def standing(self, name: str | None) -> Standing:
+        """What serves under a name; the default where it is None.
+
+        Raises:
+            ModelNotFoundError: no such model serves.
+        """
+        known = {standing.name.name: standing for standing in self._lineup.models}
+        standing = next(iter(known.values())) if name is None else known.get(name)
+        if standing is None:
+            raise ModelNotFoundError(wanted=f"serving model {str(name)[:100]!r}", known=", ".join(known))
+        return standing
+
+    async def predict(self, name: str | None, data: bytes, channel: str, with_film: bool = False) -> Answer:
         """The answer about a PNG, JPEG or DICOM file.
 
         Args:
             name: of the model; None for the default.
             data: the whole file.
             channel: the way in, for the metrics.
+            with_film: whether heat maps are to be laid over the radiograph.
 
         Raises:
             ModelNotFoundError: no such model serves.
             RadiographError: the file cannot be answered.
-            OverloadedError, NotReadyError, DeadlineError: there is no answer now.
-            BundleError: the model's network fails at this file.
+            OverloadedError, DeadlineError: there is no answer now.
+            BundleError: the model cannot be loaded, or its network fails at this file.
         """
-        known = {standing.name.name: standing for standing in self._lineup.models}
-        standing = next(iter(known.values())) if name is None else known.get(name)
-        if standing is None:
-            raise ModelNotFoundError(wanted=f"serving model {str(name)[:100]!r}", known=", ".join(known))
+        standing = self.standing(name)
         deadline = perf_counter() + self._settings.request_timeout_seconds
         canary, shadow = self._lineup.canary_of(standing.name.name), self._lineup.shadow_of(standing.name.name)
         if canary is not None and await asyncio.to_thread(takes, canary, data):
             share = perf_counter() + self._settings.request_timeout_seconds / 2
             try:
-                return await self._watched(canary, canary.standing.name, data, channel, share)
-            except (NotReadyError, DeadlineError, BundleError, NoChestError) as error:  # production answers instead
+                return await self._watched(canary, canary.standing.name, data, channel, with_film, share)
+            except _FAILURES as error:
                 log.warning("canary failed", model=canary.standing.name.reference, reason=str(error))
         started = perf_counter()
-        answer = await self._watched(canary, standing.name, data, channel, deadline)
-        self._copy(shadow, data, answer, perf_counter() - started)
+        answer = await self._watched(canary, standing.name, data, channel, with_film, deadline)
+        self._copy(shadow, data, answer.response, perf_counter() - started)
         return answer
 
     async def _watched(
-        self, canary: Canary | None, model: ModelName, data: bytes, channel: str, deadline: float
-    ) -> PredictionResponse:
+        self, canary: Canary | None, model: ModelName, data: bytes, channel: str, with_film: bool, deadline: float
+    ) -> Answer:
         """Asks, and tells the guard of the canary that is in trial how that went."""
         started = perf_counter()
         failed = False
-        self._at_work += 1
         try:
-            return await self._ask(model, data, channel, deadline)
-        except (NotReadyError, DeadlineError, BundleError, NoChestError):
+            async with asyncio.timeout(deadline - started):
+                return await self._predictor.predict(model, data, channel, with_film)
+        except TimeoutError:
+            failed = True
+            raise DeadlineError(seconds=self._settings.request_timeout_seconds) from None
+        except _FAILURES:
             failed = True
             raise
         except (OverloadedError, asyncio.CancelledError):  # tells nothing about a version
             canary = None
             raise
         finally:
-            self._at_work -= 1
             if canary is not None and (guard := self._guards.get(canary.trial)) is not None:
                 of_canary = model == canary.standing.name
                 guard.add(Outcome(of_canary, failed, perf_counter() - started))
                 # A verdict looks at thousands of answers, and only the canary's own can turn it.
                 if of_canary and canary.trial not in self._stopped and (reason := guard.verdict()):
                     self._stop(canary, reason)
-
-    async def _ask(self, model: ModelName, data: bytes, channel: str, deadline: float) -> PredictionResponse:
-        handle = self._predictor.options(multiplexed_model_id=model.reference)
-        response = handle.predict.remote(model, data, channel)
-        try:
-            answer: PredictionResponse | ThoraxError = await asyncio.wait_for(
-                _result(response), deadline - perf_counter()
-            )
-        except TimeoutError:
-            response.cancel()
-            raise DeadlineError(seconds=self._settings.request_timeout_seconds) from None
-        except BackPressureError:
-            raise OverloadedError(retry_after_seconds=RETRY_AFTER_SECONDS) from None
-        except Exception as error:  # the replica died or has never started, or whatever it failed with
-            log.error("no answer", model=model.reference, error=type(error).__name__)
-            raise _not_ready(model.name) from error
-        if isinstance(answer, ThoraxError):
-            raise answer
-        return answer
 
     def _stop(self, canary: Canary, reason: str) -> None:
         name = canary.standing.name
@@ -166,7 +158,7 @@ class Dispatcher:
         """Hands a copy on without waiting, unless enough wait, or as many requests are at work as processors."""
         if self._shadow is None or shadow is None or random.random() * 100 >= self._settings.shadow_percent:  # noqa: S311
             return
-        if len(self._copies) >= self._settings.max_waiting_copies or self._at_work >= _PROCESSORS:
+        if len(self._copies) >= self._settings.max_waiting_copies or self._predictor.at_work >= _PROCESSORS:
             self._recorder.add(SHADOW_COPIES, model=shadow.name.name, outcome="shed")
             return
         task = asyncio.create_task(self._compare(self._shadow, shadow, data, answer, seconds))
@@ -177,7 +169,7 @@ class Dispatcher:
         self, handle: DeploymentHandle, shadow: Standing, data: bytes, answer: PredictionResponse, seconds: float
     ) -> None:
         try:
-            await _result(handle.compare.remote(shadow.name, data, answer, seconds))
+            await handle.compare.remote(shadow.name, data, answer, seconds)
         except (RayError, RayServeException) as error:
             self._recorder.add(SHADOW_COPIES, model=shadow.name.name, outcome="failed")
             log.warning("shadow failed", model=shadow.name.reference, reason=str(error))
@@ -197,7 +189,7 @@ class Dispatcher:
             self._take(wanted.model_copy(update={"models": tuple(models), "canaries": canaries}))
 
     async def _prepared(self, wanted: Standing) -> Standing:
-        """What is wanted, once a replica has it in memory; what answers now, where none can load it."""
+        """What is wanted, once it is in memory; what answers now, where it cannot be loaded."""
         now = self._lineup.of(wanted.name.name)
         return wanted if wanted.name == now.name or await self._prepare(wanted) else now
 
@@ -211,10 +203,7 @@ class Dispatcher:
         if monotonic() < self._not_before.get(reference, 0):
             return False
         try:
-            handle = self._predictor.options(multiplexed_model_id=reference)
-            await asyncio.wait_for(_result(handle.prepare.remote()), _RETRY_SECONDS)
-        except BackPressureError:  # there is room again soon
-            return False
+            await self._predictor.prepare(standing.name)
         except Exception as error:  # whatever it is, the one that serves goes on
             self._not_before[reference] = monotonic() + _RETRY_SECONDS
             log.error("version not taken over", model=reference, version=standing.name.version, reason=str(error))
@@ -234,11 +223,3 @@ class Dispatcher:
         for standing in (*lineup.answering, *lineup.shadows):
             labels = standing.name.model_dump() | {"alias": standing.alias}
             self._recorder.set(MODEL_INFO, value, model=labels.pop("name"), **labels)
-
-
-def _not_ready(model: str) -> NotReadyError:
-    return NotReadyError(model=model, retry_after_seconds=RETRY_AFTER_SECONDS)
-
-
-async def _result(response: Any) -> Any:
-    return await response

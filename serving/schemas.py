@@ -1,6 +1,7 @@
 """What is answered over HTTP and by `thorax predict --json`."""
 
 from typing import Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -71,8 +72,48 @@ class Provenance(_Answer):
     sources: list[str]
 
 
+class Region(_Answer):
+    """What a model saw of a radiograph: edges, px, the first row and column being 0; right and bottom are outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+class HeatMap(_Answer):
+    """Where a model saw a finding.
+
+    Attributes:
+        finding: its name.
+        values: rows of a grid over the region, from top to bottom, not negative: Grad-CAM, in units of the logit.
+    """
+
+    finding: str
+    values: list[list[float]]
+
+
+class Explanation(_Answer):
+    """Where in a radiograph a model saw what.
+
+    Attributes:
+        rows, columns: of the radiograph.
+        region: of the radiograph, over which each grid is spread.
+        maps: of each finding of the answer.
+    """
+
+    rows: int
+    columns: int
+    region: Region
+    maps: list[HeatMap]
+
+
 class PredictionResponse(_Answer):
-    """The answer about one radiograph."""
+    """The answer about one radiograph.
+
+    Attributes:
+        explanation: where it was asked for.
+    """
 
     id: str
     model: ModelName
@@ -81,6 +122,7 @@ class PredictionResponse(_Answer):
     gates: Gates
     provenance: Provenance
     notice: str
+    explanation: Explanation | None = None
 
 
 class ModelDescription(_Answer):
@@ -95,6 +137,22 @@ class ModelDescription(_Answer):
     confounded: list[str]
     metrics: dict[str, float]
     card: str
+
+
+class Verdict(BaseModel):
+    """What a reader says about a finding of an answer.
+
+    Attributes:
+        prediction_id: the answer's id.
+        finding: its name.
+        verdict: the reader's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prediction_id: UUID
+    finding: str
+    verdict: Literal["present", "absent", "unsure"]
 
 
 class Problem(_Answer):

@@ -29,17 +29,19 @@ class Settings(BaseSettings):
         signing_key: the file of the private key; empty for the one that `thorax registry keygen` makes.
         trusted_keys: the folder of public keys whose signatures count; empty for the one beside it.
         engine: a key of `models.engine.ENGINES`.
-        engine_threads: of one replica's engine; 0 leaves it to the engine.
-        reading_threads: of one replica, for decoding and preprocessing.
+        max_replicas: of the front door, each with its models. With `engine_threads` at 0 there is one on a machine.
+        engine_threads: of one replica's engine, which Ray then reserves processors for; 0 for one a processor.
+        reading_workers: of one replica, threads for small pictures and as many processes for others; 0 for one a
+            processor.
         models_in_memory: of one replica; the one that was not asked for longest makes room for another.
         shadow_percent: of the answers, whose radiographs a shadow gets a copy of; 0 does without shadows.
         max_waiting_copies: for shadows; beyond them none is made.
         canary_max_failures: share of a canary's answers that may fail, beyond production's.
         canary_max_slowdown: of a canary's median answer, times production's.
         canary_min_answers: of both, before their times are compared.
-        max_batch_size: radiographs scored at once.
-        batch_wait_seconds: how long a batch waits to fill.
-        max_waiting_requests: beyond the ones being worked on; more are turned away with 503.
+        max_batch_size: radiographs scored at once; on processors, more than a few cost more than one by one.
+        batch_wait_seconds: how long the first of a batch waits for others while the engine is free.
+        max_waiting_requests: at work or waiting, of one replica; more are turned away with 503.
         max_upload_bytes: of one request.
         max_pixels: of one image, checked before it is decoded.
         request_timeout_seconds: after which a request is answered with 504.
@@ -60,17 +62,18 @@ class Settings(BaseSettings):
     signing_key: str = ""
     trusted_keys: str = ""
     engine: str = "openvino"
+    max_replicas: PositiveInt = 1
     engine_threads: Annotated[int, Field(ge=0)] = 0
-    reading_threads: PositiveInt = 4
+    reading_workers: Annotated[int, Field(ge=0)] = 0
     models_in_memory: PositiveInt = 8
     shadow_percent: Annotated[float, Field(ge=0, le=100)] = 100.0
     max_waiting_copies: PositiveInt = 4
     canary_max_failures: Annotated[float, Field(ge=0, le=1)] = 0.02
     canary_max_slowdown: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.0
     canary_min_answers: PositiveInt = 50
-    max_batch_size: PositiveInt = 16
-    batch_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.002
-    max_waiting_requests: PositiveInt = 256
+    max_batch_size: PositiveInt = 4
+    batch_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    max_waiting_requests: PositiveInt = 128
     max_upload_bytes: PositiveInt = 64 * _MEBIBYTE
     max_pixels: PositiveInt = 50_000_000
     request_timeout_seconds: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0

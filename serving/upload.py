@@ -1,12 +1,13 @@
 """The one file of a request, whole and in memory: what was sent never touches a disk."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from models.errors import BadRequestError, MalformedFileError, TooLargeError
+from models.errors import BadRequestError, MalformedFileError, SlowUploadError, TooLargeError
 
 FIELD = "file"
 # Boundary lines and part headers around the file.
@@ -14,16 +15,26 @@ _MULTIPART_OVERHEAD_BYTES = 16_384
 _EXPECTED = f"one file, as the multipart field {FIELD!r} or as the raw body"
 
 
-async def uploaded_file(request: Request, max_bytes: int) -> bytes:
+async def uploaded_file(request: Request, max_bytes: int, seconds: float) -> bytes:
     """The multipart field `file`, or the raw body.
 
+    Args:
+        request: whose body has not been read.
+        max_bytes: of the file.
+        seconds: within which it has to be here.
+
     Raises:
+        SlowUploadError: it is not.
         TooLargeError: more than `max_bytes`; reading stops there.
         MalformedFileError: nothing was sent.
         BadRequestError: a multipart body without the field, with more than it, or broken.
     """
     multipart = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
-    body = await _body(request, max_bytes + (_MULTIPART_OVERHEAD_BYTES if multipart else 0), max_bytes)
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _body(request, max_bytes + (_MULTIPART_OVERHEAD_BYTES if multipart else 0), max_bytes)
+    except TimeoutError:
+        raise SlowUploadError(seconds=seconds) from None
     if multipart:
         body = await _field(request, body, max_bytes)
     if not body:
