@@ -1,6 +1,7 @@
 """From a prediction to an answer: what is refused, where the model holds back, and why."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from models.bundle import Bundle, Manifest, Prediction
@@ -9,9 +10,38 @@ from models.errors import NoChestError
 from models.findings import TaskKind, columns_of_heads
 from models.gates import ADULT_FROM_YEARS, CHEST_RADIOGRAPH_FROM, IN_DISTRIBUTION_FROM, AgeVerdict, age_verdict
 from models.radiograph import RadiographTags
+from serving.readers import Film
 from serving.schemas import Decision, FindingAnswer, Gates, ModelName, PredictionResponse, Provenance
 
 _PATIENTS = {"child": f"children under {ADULT_FROM_YEARS} years", "adult": f"adults from {ADULT_FROM_YEARS} years on"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says about a file.
+
+    Attributes:
+        response: as it is sent.
+        bundle: that answered.
+        prediction: what the response is made of.
+        film: what the heat maps are laid over, where that was asked for.
+    """
+
+    response: PredictionResponse
+    bundle: Bundle
+    prediction: Prediction
+    film: Film | None
+
+    @property
+    def film_asked_for(self) -> Film:
+        """The film.
+
+        Raises:
+            ValueError: it was not asked for.
+        """
+        if self.film is None:
+            raise ValueError("expected an answer with its film, but it was not asked for")
+        return self.film
 
 
 def prediction_response(

@@ -12,11 +12,12 @@ from ray.serve.handle import DeploymentHandle
 from models.card import NOTICE
 from models.errors import BadRequestError, FindingNotFoundError
 from models.findings import FINDINGS
+from serving.answering import Answer
 from serving.dispatcher import Dispatcher
 from serving.explaining import explained, heat_map_npy, heat_map_png
 from serving.feedback_log import FeedbackLog
 from serving.lineup import read_lineup
-from serving.predictor import Answer, Predictor
+from serving.predictor import Predictor
 from serving.problems import PROBLEM, answer_with_problems
 from serving.schemas import ModelDescription, PredictionResponse, Problem, Verdict
 from serving.settings import Settings
@@ -100,8 +101,8 @@ class Api:
         _check_query(request, {"model", "explain"})
         answer = await self._answer(request, model, explain)
         response = answer.response
-        if answer.film is not None:
-            response = response.model_copy(update={"explanation": explained(answer, answer.film)})
+        if explain:
+            response = response.model_copy(update={"explanation": explained(answer)})
         # Made here: FastAPI would look through what has just been made once more.
         return Response(response.model_dump_json(exclude_none=True), media_type="application/json")
 

@@ -21,10 +21,11 @@ from models.errors import (
 )
 from monitoring.backends import RayRecorder
 from monitoring.metrics import CANARY_STOPS, MODEL_INFO, SHADOW_COPIES
+from serving.answering import Answer
 from serving.canary import Guard, Outcome, Stop, read_stop, takes, write_stop
 from serving.lineup import Canary, Lineup, Standing, read_lineup
 from serving.logs import logger
-from serving.predictor import Answer, Predictor
+from serving.predictor import Predictor
 from serving.problems import RETRY_AFTER_SECONDS
 from serving.schemas import ModelDescription, ModelName, PredictionResponse
 from serving.settings import Settings

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from models.errors import FindingNotFoundError, NoAnswerError
 from models.explain import captioned, overlay, place_map
 from models.png import rgb_png
-from serving.predictor import Answer
-from serving.readers import Film
+from serving.answering import Answer
 from serving.schemas import Explanation, HeatMap, Region
 
 
-def explained(answer: Answer, film: Film) -> Explanation:
+def explained(answer: Answer) -> Explanation:
     """The heat map of each finding that is given, as small as the network made it."""
+    film = answer.film_asked_for
     rows, columns = film.radiograph.levels.shape
     left, top, right, bottom = film.region
     given = {one.finding for one in answer.response.findings}
@@ -28,14 +28,14 @@ def explained(answer: Answer, film: Film) -> Explanation:
     )
 
 
-def heat_map(answer: Answer, film: Film, finding: str) -> NDArray[np.float32]:
+def heat_map(answer: Answer, finding: str) -> NDArray[np.float32]:
     """(rows, columns) of the radiograph, float32 in [0, 1], as `models.explain.place_map` gives it.
 
     Raises:
         FindingNotFoundError: the model does not know the finding.
         NoAnswerError: the model gives no findings about this patient.
     """
-    findings = answer.bundle.manifest.findings
+    film, findings = answer.film_asked_for, answer.bundle.manifest.findings
     if finding not in findings:
         raise FindingNotFoundError(
             of=f"model {answer.response.model.name}", received=finding[:100], known=", ".join(findings)
@@ -46,9 +46,9 @@ def heat_map(answer: Answer, film: Film, finding: str) -> NDArray[np.float32]:
     return place_map(heat, film.region, film.radiograph.levels.shape)
 
 
-def heat_map_png(answer: Answer, film: Film, finding: str) -> bytes:
+def heat_map_png(answer: Answer, finding: str) -> bytes:
     """The radiograph under the heat map, with legend, finding, model and notice below; raises as `heat_map` does."""
-    heat = heat_map(answer, film, finding)
+    heat = heat_map(answer, finding)
     response = answer.response
     (one,) = (one for one in response.findings if one.finding == finding)
     called = "present" if one.present else "absent"
@@ -57,11 +57,11 @@ def heat_map_png(answer: Answer, film: Film, finding: str) -> bytes:
         f"{one.score:.2f}, operating point {one.operating_point:.2f}.",
         f"Model {response.model.name}, version {response.model.version}. {response.notice}",
     ]
-    return rgb_png(captioned(overlay(film.radiograph, heat), lines))
+    return rgb_png(captioned(overlay(answer.film_asked_for.radiograph, heat), lines))
 
 
-def heat_map_npy(answer: Answer, film: Film, finding: str) -> bytes:
+def heat_map_npy(answer: Answer, finding: str) -> bytes:
     """The heat map itself, in NumPy's file format; raises as `heat_map` does."""
     file = BytesIO()
-    np.save(file, heat_map(answer, film, finding), allow_pickle=False)
+    np.save(file, heat_map(answer, finding), allow_pickle=False)
     return file.getvalue()

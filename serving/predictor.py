@@ -3,44 +3,26 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from time import perf_counter
 
 from ray import serve
 
-from models.bundle import Bundle, Prediction
+from models.bundle import Bundle
 from models.errors import BundleError, OutputError, OverloadedError, RadiographError
 from models.reading import ReadingLimits
 from monitoring.backends import RayRecorder
 from monitoring.metrics import FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS
-from serving.answering import prediction_response
-from serving.batching import Batcher
+from serving.answering import Answer, prediction_response
+from serving.batcher import Batcher
 from serving.loading import load
 from serving.logs import logger
 from serving.priority import step_back
 from serving.problems import RETRY_AFTER_SECONDS
-from serving.readers import Film, Readers
-from serving.schemas import ModelName, PredictionResponse
+from serving.readers import Readers
+from serving.schemas import ModelName
 from serving.settings import Settings
 
 log = logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model says about a file.
-
-    Attributes:
-        response: as it is sent.
-        bundle: that answered.
-        prediction: what the response is made of.
-        film: what the heat maps are laid over, where that was asked for.
-    """
-
-    response: PredictionResponse
-    bundle: Bundle
-    prediction: Prediction
-    film: Film | None
 
 
 class Predictor:
@@ -71,7 +53,11 @@ class Predictor:
         self._loaded = loaded
 
     async def begin(self, models: Sequence[ModelName]) -> None:
-        """Loads the models, as many as there is room for; one that cannot be loaded is logged."""
+        """Returns once the readers have begun and the models, as many as there is room for, are in memory.
+
+        One that cannot be loaded is logged.
+        """
+        await self._readers.begin()
         for model in models[: self._settings.models_in_memory]:
             try:
                 await self.prepare(model)
@@ -159,16 +145,10 @@ class Predictor:
         response = prediction_response(bundle, model, scored.prediction, reading.tags)
         return Answer(response, bundle, scored.prediction, reading.film)
 
-    async def draw(self, answer: Answer, finding: str, drawn: Callable[[Answer, Film, str], bytes]) -> bytes:
-        """What `drawn` makes of the answer, its film and a finding; raises as `drawn` does.
-
-        Raises:
-            ValueError: the film was not asked for.
-        """
-        if answer.film is None:
-            raise ValueError("expected an answer with its film, but it was not asked for")
+    async def draw(self, answer: Answer, finding: str, drawn: Callable[[Answer, str], bytes]) -> bytes:
+        """What `drawn` makes of an answer and a finding; raises as `drawn` does."""
         started = perf_counter()
-        picture = await asyncio.to_thread(drawn, answer, answer.film, finding)
+        picture = await asyncio.to_thread(drawn, answer, finding)
         self._observe_seconds(answer.bundle, "explain", perf_counter() - started)
         return picture
 

@@ -87,12 +87,16 @@ class Readers:
     def __init__(self, limits: ReadingLimits, workers: int, timeout_seconds: float) -> None:
         self._limits = limits
         self._timeout_seconds = timeout_seconds
-        workers = workers or os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(workers, "reading")
+        self._workers = workers or os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self._workers, "reading")
         # Not forked: this process has threads. The server that the others are forked from has imported the readers.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        self._processes = ProcessPool(workers, context=context)
+        self._processes = ProcessPool(self._workers, context=context)
+
+    async def begin(self) -> None:
+        """Returns once the processes can read, so that the first file does not wait for them."""
+        await asyncio.gather(*(asyncio.wrap_future(self._processes.schedule(os.getpid)) for _ in range(self._workers)))
 
     async def read(self, data: bytes, preprocessor: Preprocessor, with_film: bool = False) -> Reading:
         """As `read`, elsewhere than in this thread.

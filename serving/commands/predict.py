@@ -10,10 +10,12 @@ from pydantic import BaseModel
 from models.bundle import Bundle, load_bundle
 from models.card import NOTICE
 from models.errors import RadiographError, UnreadableFileError
-from models.reading import ReadingLimits, read_radiograph
+from models.reading import ReadingLimits
 from models.registry import PRODUCTION, Registry
-from serving.answering import prediction_response
+from serving.answering import Answer, prediction_response
 from serving.errors import problem_of
+from serving.explaining import heat_map_png
+from serving.readers import read
 from serving.schemas import FindingAnswer, ModelName, PredictionResponse
 from serving.settings import Settings, load_settings
 
@@ -25,6 +27,9 @@ def predict(
     model: Annotated[
         str | None, typer.Option(help="NAME[@ALIAS or @VERSION] of the registry, or the path of a bundle.")
     ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder for heat maps: a PNG for each file and finding.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Findings of each file; a file that fails is answered with its error, the rest all the same."""
@@ -32,11 +37,14 @@ def predict(
     limits = ReadingLimits(settings.max_upload_bytes, settings.max_pixels)
     bundle, name = _load(settings, model or settings.models[0])
     failed = False
-    for file in files:
+    for number, file in enumerate(files, start=1):
         try:
-            radiograph = read_radiograph(_bytes(file), limits)
-            answer = prediction_response(bundle, name, bundle.predict([radiograph])[0], radiograph.tags)
-            typer.echo(_line(file, answer) if as_json else _sentence(file, answer))
+            reading = read(_bytes(file), bundle.manifest.preprocessing, limits, with_film=explain is not None)
+            (prediction,) = bundle.score([reading.model_input])
+            response = prediction_response(bundle, name, prediction, reading.tags)
+            if explain is not None:
+                _write_heat_maps(Answer(response, bundle, prediction, reading.film), explain / f"{number}-{file.stem}")
+            typer.echo(_line(file, response) if as_json else _sentence(file, response))
         except (RadiographError, UnreadableFileError) as error:
             failed = True
             typer.echo(_line(file, problem_of(error)) if as_json else f"{file}: {error}", err=not as_json)
@@ -56,6 +64,12 @@ def _load(settings: Settings, model: str) -> tuple[Bundle, ModelName]:
     return bundle, ModelName(name=version.name, version=version.version, digest=version.digest)
 
 
+def _write_heat_maps(answer: Answer, stem: Path) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for one in answer.response.findings:
+        Path(f"{stem}-{one.finding}.png").write_bytes(heat_map_png(answer, one.finding))
+
+
 def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
@@ -64,7 +78,7 @@ def _bytes(file: Path) -> bytes:
 
 
 def _line(file: Path, answer: BaseModel) -> str:
-    return json.dumps(answer.model_dump() | {"file": str(file)})
+    return json.dumps(answer.model_dump(exclude_none=True) | {"file": str(file)})
 
 
 def _sentence(file: Path, answer: PredictionResponse) -> str:

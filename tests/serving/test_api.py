@@ -146,7 +146,14 @@ def test_health_readiness_and_documentation_are_answered(client):
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/v1/predictions", "/v1/models", "/healthz", "/readyz"}
+    assert set(paths) == {
+        "/v1/predictions",
+        "/v1/explanations",
+        "/v1/feedback",
+        "/v1/models",
+        "/healthz",
+        "/readyz",
+    }
     assert "multipart/form-data" in paths["/v1/predictions"]["post"]["requestBody"]["content"]
 
 

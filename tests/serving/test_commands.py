@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.main import get_command
 
 from serving.cli import app
@@ -68,6 +69,15 @@ def test_predict_asks_the_engine_of_the_settings_and_engines_agree(thorax, bundl
     assert [answer["provenance"]["engine"] for answer in answers] == ["openvino", "onnxruntime"]
     scores = [[one["score"] for one in answer["findings"]] for answer in answers]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+
+
+def test_predict_draws_a_heat_map_of_each_finding_of_each_file(thorax, bundle_folder, chest_dicom, tmp_path):
+    done = thorax("predict", chest_dicom, chest_dicom, "--model", bundle_folder, "--explain", tmp_path / "maps")
+    assert done.code == 0
+    names = {f"{number}-{chest_dicom.stem}-{finding}.png" for number in (1, 2) for finding in FINDINGS}
+    assert {file.name for file in (tmp_path / "maps").iterdir()} == names
+    with Image.open(tmp_path / "maps" / f"1-{chest_dicom.stem}-Normal.png") as picture:
+        assert picture.width == 1841
 
 
 def test_predict_without_json_gives_a_sentence_a_file(thorax, bundle_folder, chest_dicom, tmp_path):

@@ -1,7 +1,10 @@
 """A small service that is asked for more than it can give."""
 
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -14,7 +17,7 @@ pytestmark = pytest.mark.service
 
 @pytest.fixture(scope="module")
 def client(production, registry_folder, tmp_path_factory):
-    """Of a service with room for five requests at work and one that waits.
+    """Of a service with room for six requests.
 
     A batch waits half an hour for its second radiograph, and an answer may take two seconds.
     """
@@ -22,8 +25,8 @@ def client(production, registry_folder, tmp_path_factory):
     settings = {
         "models": "pneumonia@production",
         "registry_folder": registry_folder,
-        "max_waiting_requests": 1,
-        "reading_threads": 1,
+        "max_waiting_requests": 6,
+        "reading_workers": 1,
         "max_batch_size": 2,
         "batch_wait_seconds": 1800,
         "request_timeout_seconds": 2,
@@ -56,7 +59,7 @@ def test_an_answer_that_takes_too_long_is_given_up(client):
 
 
 def test_more_requests_than_may_wait_are_turned_away_until_there_is_room(client):
-    # One thread reads these 36 megapixels after each other: the first six hold all the room meanwhile.
+    # One process reads these 36 megapixels after each other: the first six hold all the room meanwhile.
     large = _png(6000)
     with ThreadPoolExecutor(24) as pool:
         responses = list(pool.map(lambda _: client.post("/v1/predictions", content=large), range(24)))
@@ -67,3 +70,20 @@ def test_more_requests_than_may_wait_are_turned_away_until_there_is_room(client)
         assert response.json()["code"] == "overloaded"
         assert response.json()["detail"] == "The service is overloaded. Send the request again after 2 seconds."
     assert client.get("/readyz").status_code == httpx.codes.OK
+
+
+def test_a_client_that_sends_too_slowly_is_given_up(client):
+    address = urlsplit(str(client.base_url))
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        connection.sendall(b"POST /v1/predictions HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\n")
+        connection.settimeout(0.2)
+        said = b""
+        deadline = time.monotonic() + 60
+        while not said and time.monotonic() < deadline:
+            connection.sendall(b"x")
+            try:
+                said = connection.recv(65536)
+            except TimeoutError:
+                continue
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b'"slow_upload"' in said

@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models.errors import BadRequestError, MalformedFileError, TooLargeError
+from models.errors import BadRequestError, MalformedFileError, SlowUploadError, TooLargeError
 from serving.upload import uploaded_file
 
 # Every byte, and line ends as multipart's own: what a parser could trip over.
@@ -23,7 +23,7 @@ def upload(max_bytes=1000, content_type=None, **sent):
     """What `uploaded_file` gives, or raises, for a request of these contents."""
 
     async def door(scope, receive, send):
-        await Response(await uploaded_file(Request(scope, receive), max_bytes))(scope, receive, send)
+        await Response(await uploaded_file(Request(scope, receive), max_bytes, seconds=60))(scope, receive, send)
 
     async def ask():
         headers = {"content-type": content_type} if content_type else {}
@@ -108,7 +108,7 @@ async def _with_length(length):
     async def receive():
         return {"type": "http.request", "body": b"pixels", "more_body": False}
 
-    return await uploaded_file(Request(scope, receive), 1000)
+    return await uploaded_file(Request(scope, receive), 1000, seconds=60)
 
 
 def test_nothing_sent_is_a_malformed_file():
@@ -150,3 +150,22 @@ def test_a_form_that_was_cut_short_is_refused(kept):
     with pytest.raises(BadRequestError, match="no file in a field 'file'"):
         upload(content=PART[:kept], content_type=MULTIPART)
     gc.collect()
+
+
+@pytest.mark.parametrize("kind", ["image/png", MULTIPART])
+def test_an_upload_that_stalls_is_given_up(kind):
+    async def stalling():
+        sent = False
+
+        async def receive():
+            nonlocal sent
+            if sent:
+                await asyncio.sleep(3600)
+            sent = True
+            return {"type": "http.request", "body": PART[:40], "more_body": True}
+
+        scope = {"type": "http", "method": "POST", "headers": [(b"content-type", kind.encode())]}
+        return await uploaded_file(Request(scope, receive), 1000, seconds=0.2)
+
+    with pytest.raises(SlowUploadError, match=r"within 0\.2 seconds"):
+        asyncio.run(stalling())
