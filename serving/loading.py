@@ -1,12 +1,19 @@
 """A bundle that this machine keeps, ready to answer."""
 
+from pathlib import Path
+
 import numpy as np
 
-from models.bundle import Bundle, load_bundle
+from models.bundle import GRAPH, Bundle, load_bundle
+from models.engine import REDUCED, check_reduced, load_engine
 from models.radiograph import Radiograph
+from models.reading import read_radiograph_file
 from models.registry import kept_bundle
 from models.signing import verify_bundle
 from serving.settings import Settings
+
+EXAMPLES = Path(__file__).parent / "page" / "examples"
+_GAMMAS = (0.6, 0.8, 1.0, 1.25, 1.6)
 
 
 def load(reference: str, settings: Settings, threads: int) -> Bundle:
@@ -18,7 +25,8 @@ def load(reference: str, settings: Settings, threads: int) -> Bundle:
         threads: that its engine may use; 0 leaves it to the engine.
 
     Raises:
-        BundleError: the bundle is not what the registry says, or nobody who is trusted signed it.
+        BundleError: the bundle is not what the registry says, nobody who is trusted signed it, or an engine of reduced
+            precision changes its scores.
         SigningKeyError: no key is trusted.
     """
     digest = reference.partition("@")[2]
@@ -26,4 +34,15 @@ def load(reference: str, settings: Settings, threads: int) -> Bundle:
     verify_bundle(folder, settings.keys.trusted)
     bundle = load_bundle(folder, digest, settings.engine, threads)
     bundle.predict([Radiograph(np.zeros((64, 64), np.uint8))])  # an engine's first run takes longer
+    if settings.engine in REDUCED:
+        _check_precision(bundle, settings.engine, threads)
     return bundle
+
+
+def _check_precision(bundle: Bundle, engine: str, threads: int) -> None:
+    """On drawn chests of several exposures: no patient's radiograph may lie about here."""
+    drawn = [read_radiograph_file(file).pixels for file in sorted(EXAMPLES.glob("*.png"))]
+    exposed = [Radiograph(np.rint(255 * pixels**gamma).astype(np.uint8)) for pixels in drawn for gamma in _GAMMAS]
+    graph = bundle.path / GRAPH
+    batch = np.stack([bundle.preprocess(radiograph) for radiograph in exposed])
+    check_reduced(engine, graph, load_engine(engine, graph, threads), batch)

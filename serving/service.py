@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -26,8 +27,13 @@ _RAY_ENVIRONMENT = {
     # HAProxy's own pages, on every address of the machine; they count requests and name no patient.
     "RAY_SERVE_HAPROXY_METRICS_PORT": "9101",
     "RAY_SERVE_HAPROXY_STATS_PORT": "8404",
+    # Seconds without a byte, after which whoever has not sent a whole request is let go; the default is an hour.
+    "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+_MOST_CONNECTIONS = 20_000
+_FILES_OF_A_CONNECTION = 2  # to the client, and to the replica
+_OTHER_FILES = 400
 _FIRST_PORT = 30_000  # of replicas, by Serve's own default
 _END_OF_PORTS = 32_700  # Linux hands out ports from 32768 on
 _PORTS = 20
@@ -53,6 +59,7 @@ def running(settings: Settings) -> Iterator[str]:
     os.environ.setdefault("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", str(first))
     os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", str(first + 1))
     os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT", str(first + _PORTS - 1))
+    os.environ.setdefault("RAY_SERVE_HAPROXY_MAXCONN", str(_connections()))
     import ray
     from ray import serve
 
@@ -75,6 +82,18 @@ def running(settings: Settings) -> Iterator[str]:
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def _connections() -> int:
+    """How many clients may be connected at once: as many as the files allow that this process may open, and its children.
+
+    HAProxy does not start where it may open fewer files than its connections could need.
+    """
+    wanted = _FILES_OF_A_CONNECTION * _MOST_CONNECTIONS + _OTHER_FILES
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    return (files - _OTHER_FILES) // _FILES_OF_A_CONNECTION
 
 
 def _free_ports(host: str) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.engine import ENGINES
+from models.engine import ENGINES, REDUCED
 from models.errors import SettingsError
 from models.signing import Keys
 
@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         registry_poll_seconds: how often the service asks the registry what is to serve.
         signing_key: the file of the private key; empty for the one that `thorax registry keygen` makes.
         trusted_keys: the folder of public keys whose signatures count; empty for the one beside it.
-        engine: a key of `models.engine.ENGINES`.
+        engine: a key of `models.engine.ENGINES`, or of `REDUCED` where its parity gate lets the bundle.
         max_replicas: of the front door, each with its models. With `engine_threads` at 0 there is one on a machine.
         engine_threads: of one replica's engine, which Ray then reserves processors for; 0 for one a processor.
         reading_workers: of one replica, threads for small pictures and as many processes for others; 0 for one a
@@ -97,8 +97,9 @@ class Settings(BaseSettings):
     @field_validator("engine")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in ENGINES:
-            raise ValueError(f"expected one of {', '.join(ENGINES)}, but received {value!r}")
+        known = ENGINES | REDUCED
+        if value not in known:
+            raise ValueError(f"expected one of {', '.join(known)}, but received {value!r}")
         return value
 
     @model_validator(mode="after")

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from models.engine import ENGINES, load_engine
-from models.errors import BundleFormatError, UnknownNameError
+from models.engine import ENGINES, REDUCED, check_reduced, load_engine
+from models.errors import BundleFormatError, ParityError, UnknownNameError
 
 OUTPUTS = {"logits", "scores", "embedding", "maps"}
 
@@ -77,9 +77,36 @@ def test_a_missing_empty_or_truncated_graph_is_a_format_error(name, kept, small_
 def test_an_unknown_engine_is_told_with_the_known_ones(small_exported):
     with pytest.raises(UnknownNameError) as caught:
         load("tensorrt", small_exported)
-    assert caught.value.values == {"kind": "engine", "name": "tensorrt", "known": "onnxruntime, openvino"}
+    assert caught.value.values == {
+        "kind": "engine",
+        "name": "tensorrt",
+        "known": "onnxruntime, openvino, openvino_bfloat16",
+    }
 
 
 def test_the_table_cannot_be_changed():
     with pytest.raises(TypeError):
         ENGINES["tensorrt"] = ENGINES["openvino"]
+
+
+class Shifted:
+    """An engine whose scores are off by a little."""
+
+    def __init__(self, engine, by):
+        self.engine, self.by = engine, np.float32(by)
+
+    def run(self, batch):
+        outputs = self.engine.run(batch)
+        return outputs | {"scores": outputs["scores"] + self.by}
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_an_engine_of_reduced_precision_is_measured_against_float32(name, exported, batch):
+    graph = exported / "model.onnx"
+    reduced = load(name, exported)
+    assert np.abs(reduced.run(batch)["scores"] - load("openvino", exported).run(batch)["scores"]).max() < 0.05
+    exact = load("onnxruntime", exported)
+    check_reduced(name, graph, Shifted(exact, 0.004), batch)
+    for by in (0.006, np.nan):
+        with pytest.raises(ParityError, match="scores differs by"):
+            check_reduced(name, graph, Shifted(exact, by), batch)

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from models.errors import BundleDigestError, BundleFormatError, SignatureError
+from models.errors import BundleDigestError, BundleFormatError, ParityError, SignatureError
 from models.registry import kept_bundle
 from models.signing import Keys, make_key, sign_bundle
 from serving.loading import load
@@ -48,3 +48,16 @@ def test_a_bundle_that_nobody_signed_is_refused(bundle_folder, bundle, settings)
 def test_a_bundle_that_was_deleted_is_refused(bundle, settings):
     with pytest.raises((SignatureError, BundleFormatError)):
         load(f"pneumonia@{bundle.digest}", settings, threads=1)
+
+
+def test_an_engine_of_reduced_precision_serves_only_what_it_does_not_change(
+    bundle_folder, bundle, settings, monkeypatch
+):
+    keep(bundle_folder, settings, bundle.digest)
+    reduced = settings.model_copy(update={"engine": "openvino_bfloat16"})
+    reference = f"pneumonia@{bundle.digest}"
+    monkeypatch.setattr("models.engine.REDUCED_TOLERANCE", 1.0)
+    assert load(reference, reduced, threads=1).engine_name == "openvino_bfloat16"
+    monkeypatch.setattr("models.engine.REDUCED_TOLERANCE", -1.0)
+    with pytest.raises(ParityError, match="openvino_bfloat16"):
+        load(reference, reduced, threads=1)
