@@ -1,7 +1,7 @@
 """Runs an exported graph: ONNX Runtime or OpenVINO behind one small protocol."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -84,7 +84,7 @@ class OpenVinoBfloat16Engine(OpenVinoEngine):
     precision = "bf16"
 
 
-ENGINES: Mapping[str, Callable[[Path, int], Engine]] = MappingProxyType(
+ENGINES: MappingProxyType[str, Callable[[Path, int], Engine]] = MappingProxyType(
     {
         "onnxruntime": OnnxRuntimeEngine,
         "openvino": OpenVinoEngine,
@@ -94,7 +94,9 @@ ENGINES: Mapping[str, Callable[[Path, int], Engine]] = MappingProxyType(
 
 """Those whose outputs are those of training."""
 
-REDUCED: Mapping[str, Callable[[Path, int], Engine]] = MappingProxyType({"openvino_bfloat16": OpenVinoBfloat16Engine})
+REDUCED: MappingProxyType[str, Callable[[Path, int], Engine]] = MappingProxyType(
+    {"openvino_bfloat16": OpenVinoBfloat16Engine}
+)
 """Those whose outputs are nearly so, and which serve a bundle only where `check_reduced` lets them."""
 
 REDUCED_TOLERANCE = 0.005

@@ -10,7 +10,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from models.card import NOTICE
-from models.errors import BadRequestError, FindingNotFoundError
+from models.errors import BadRequestError, FindingNotFoundError, ThoraxError
 from models.findings import FINDINGS
 from serving.answering import Answer
 from serving.dispatcher import Dispatcher
@@ -100,11 +100,9 @@ class Api:
         """Findings of one PNG, JPEG or DICOM radiograph, recognised by its content; with `explain` their heat maps."""
         _check_query(request, {"model", "explain"})
         answer = await self._answer(request, model, explain)
-        response = answer.response
-        if explain:
-            response = response.model_copy(update={"explanation": explained(answer)})
         # Made here: FastAPI would look through what has just been made once more.
-        return Response(response.model_dump_json(exclude_none=True), media_type="application/json")
+        sent = self._sent(answer, explain).model_dump_json(exclude_none=True)
+        return Response(sent, media_type="application/json")
 
     @api.post("/v1/explanations", openapi_extra=_UPLOAD, responses=_PROBLEMS | _PICTURE, response_class=Response)
     async def explain(
@@ -133,6 +131,21 @@ class Api:
             raise FindingNotFoundError(of="the vocabulary", received=verdict.finding[:100], known=", ".join(FINDINGS))
         await asyncio.to_thread(self._feedback.add, verdict)
         return verdict
+
+    async def Predict(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802  # named as in thorax.proto
+        """Findings of one radiograph, over gRPC; the messages are those of `serving.rpc`."""
+        from serving.rpc import refuse, reply_of
+
+        try:
+            answer = await self._dispatcher.predict(request.model or None, request.file, "grpc", request.explain)
+        except ThoraxError as error:
+            return refuse(grpc_context, error)
+        return reply_of(self._sent(answer, request.explain))
+
+    def _sent(self, answer: Answer, explain: bool) -> PredictionResponse:
+        if not explain:
+            return answer.response
+        return answer.response.model_copy(update={"explanation": explained(answer)})
 
     @api.get("/v1/models")
     async def models(self) -> list[ModelDescription]:

@@ -217,5 +217,5 @@ class Follower:
 
 def follower(settings: Settings) -> Any:
     """A `Follower` bound for deployment, once for all replicas."""
-    deployment = serve.deployment(Follower, name="follower", ray_actor_options={"num_cpus": 0.1})
+    deployment = serve.deployment(Follower, name="follower", ray_actor_options={"num_cpus": 0})
     return deployment.bind(settings)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from models.errors import SettingsError
 from serving.settings import Settings
@@ -32,11 +33,11 @@ _RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 _MOST_CONNECTIONS = 20_000
-_FILES_OF_A_CONNECTION = 2  # to the client, and to the replica
+_FILES_OF_A_CONNECTION = 2.5  # to the client, to the replica, and half of one end of a pipe between them
 _OTHER_FILES = 400
 _FIRST_PORT = 30_000  # of replicas, by Serve's own default
 _END_OF_PORTS = 32_700  # Linux hands out ports from 32768 on
-_PORTS = 20
+_PORTS = 40
 _LOGGING = {"log_level": "WARNING", "enable_access_log": False}
 
 
@@ -52,13 +53,16 @@ def running(settings: Settings) -> Iterator[str]:
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     _check_free("THORAX_PORT", settings.host, settings.port)
+    if settings.grpc_port:
+        _check_free("THORAX_GRPC_PORT", settings.host, settings.grpc_port)
     _check_free("THORAX_METRICS_PORT", "", settings.metrics_port)
     for name in ("RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT"):
         _check_free(name, "", int(os.environ[name]))
     first = _free_ports(settings.host)
-    os.environ.setdefault("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", str(first))
-    os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", str(first + 1))
-    os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT", str(first + _PORTS - 1))
+    for start, protocol in ((first, "HTTP"), (first + _PORTS // 2, "GRPC")):
+        os.environ.setdefault(f"RAY_SERVE_FALLBACK_PROXY_{protocol}_PORT", str(start))
+        os.environ.setdefault(f"RAY_SERVE_DIRECT_INGRESS_MIN_{protocol}_PORT", str(start + 1))
+        os.environ.setdefault(f"RAY_SERVE_DIRECT_INGRESS_MAX_{protocol}_PORT", str(start + _PORTS // 2 - 1))
     os.environ.setdefault("RAY_SERVE_HAPROXY_MAXCONN", str(_connections()))
     import ray
     from ray import serve
@@ -76,7 +80,11 @@ def running(settings: Settings) -> Iterator[str]:
     )
     signal.signal(signal.SIGTERM, _interrupt)  # Ray's own handler aborts and leaves its processes to others
     try:
-        serve.start(http_options={"host": settings.host, "port": settings.port}, logging_config=_LOGGING)
+        serve.start(
+            http_options={"host": settings.host, "port": settings.port},
+            grpc_options=_grpc_options(settings.grpc_port),
+            logging_config=_LOGGING,
+        )
         serve.run(wired, logging_config=_LOGGING)
         yield f"http://{settings.host}:{settings.port}"
     finally:
@@ -84,16 +92,20 @@ def running(settings: Settings) -> Iterator[str]:
         ray.shutdown()
 
 
+def _grpc_options(port: int) -> dict[str, Any] | None:
+    return {"port": port, "grpc_servicer_functions": ["serving.rpc.add_servicer"]} if port else None
+
+
 def _connections() -> int:
-    """How many clients may be connected at once: as many as the files allow that this process may open, and its children.
+    """How many clients may be connected at once: as many as the files allow that this process may open.
 
     HAProxy does not start where it may open fewer files than its connections could need.
     """
-    wanted = _FILES_OF_A_CONNECTION * _MOST_CONNECTIONS + _OTHER_FILES
+    wanted = int(_FILES_OF_A_CONNECTION * _MOST_CONNECTIONS) + _OTHER_FILES
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
-    return (files - _OTHER_FILES) // _FILES_OF_A_CONNECTION
+    return int((files - _OTHER_FILES) / _FILES_OF_A_CONNECTION)
 
 
 def _free_ports(host: str) -> int:

@@ -131,6 +131,6 @@ def shadow(settings: Settings) -> Any:
             "upscale_delay_s": 0,
             "downscale_delay_s": _IDLE_SECONDS,
         },
-        ray_actor_options={"num_cpus": 0.1},
+        ray_actor_options={"num_cpus": 0},
     )
     return deployment.bind(settings)

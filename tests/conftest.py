@@ -201,7 +201,8 @@ def noise() -> np.random.Generator:
 
 def own_ports() -> dict[str, str]:
     """Variables that give a service ports of its own: the defaults may be taken."""
-    names = ("THORAX_PORT", "THORAX_METRICS_PORT", "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
+    ours = ("THORAX_PORT", "THORAX_GRPC_PORT", "THORAX_METRICS_PORT")
+    names = (*ours, "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT")
     return {name: str(free_port()) for name in names}
 
 

@@ -23,7 +23,7 @@ def _answered(service, data):
     return httpx.post(f"{service.address}/v1/predictions", content=data, timeout=300).raise_for_status().json()
 
 
-def test_ten_thousand_connections_hold_nobody_up(service, door, chest_dicom):
+def test_ten_thousand_connections_do_not_keep_others_from_an_answer(service, door, chest_dicom):
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as crowd:

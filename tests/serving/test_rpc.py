@@ -1,0 +1,80 @@
+"""The gRPC door of the running service."""
+
+import grpc
+import pytest
+
+from models.errors import (
+    DeadlineError,
+    FindingNotFoundError,
+    ModelNotFoundError,
+    NoChestError,
+    OverloadedError,
+    SettingsError,
+    TooLargeError,
+    UnknownFormatError,
+)
+from serving.errors import status_of
+from serving.rpc import CODES, messages, stub
+from tests.models.test_errors import example
+
+
+@pytest.fixture(scope="module")
+def predict(service):
+    address = f"127.0.0.1:{service.environment['THORAX_GRPC_PORT']}"
+    with grpc.insecure_channel(address, options=[("grpc.max_send_message_length", -1)]) as channel:
+        yield stub(channel).Predict
+
+
+@pytest.mark.service
+def test_the_answer_is_that_of_http(predict, service, chest_dicom):
+    import httpx
+
+    data = chest_dicom.read_bytes()
+    reply = predict(messages.PredictionRequest(file=data, explain=True))
+    answer = httpx.post(f"{service.address}/v1/predictions?explain=true", content=data, timeout=60).json()
+    assert reply.model.digest == answer["model"]["digest"]
+    assert [one.finding for one in reply.findings] == [one["finding"] for one in answer["findings"]]
+    for name in ("score", "probability", "operating_point", "present", "uncertain", "confounded"):
+        over_http = [one[name] for one in answer["findings"]]
+        assert [getattr(one, name) for one in reply.findings] == pytest.approx(over_http, abs=1e-6)
+    assert list(reply.decision.reasons) == answer["decision"]["reasons"]
+    assert reply.gates.age_group == answer["gates"]["age_group"]
+    assert list(reply.provenance.sources) == answer["provenance"]["sources"]
+    assert reply.notice == answer["notice"]
+    expected = answer["explanation"]["maps"][1]["values"]
+    for row, values in zip(reply.explanation.maps[1].values, expected, strict=True):
+        assert list(row.values) == pytest.approx(values, abs=1e-5)
+    assert not predict(messages.PredictionRequest(file=data)).HasField("explanation")
+
+
+@pytest.mark.service
+def test_a_refusal_has_a_status_a_sentence_and_a_code(predict, chest_dicom):
+    for request, status, code in (
+        (messages.PredictionRequest(file=b"letter"), grpc.StatusCode.INVALID_ARGUMENT, "unknown_format"),
+        (messages.PredictionRequest(), grpc.StatusCode.INVALID_ARGUMENT, "malformed_file"),
+        (messages.PredictionRequest(file=b"x" * (17 * 2**20)), grpc.StatusCode.INVALID_ARGUMENT, "too_large"),
+        (messages.PredictionRequest(model="none", file=b"x"), grpc.StatusCode.NOT_FOUND, "model_not_found"),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            predict(request)
+        assert refused.value.code() is status
+        assert refused.value.details().startswith(("Expected ", "The registry holds no "))
+        assert dict(refused.value.trailing_metadata())["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UnknownFormatError, "INVALID_ARGUMENT"),
+        (TooLargeError, "INVALID_ARGUMENT"),
+        (ModelNotFoundError, "NOT_FOUND"),
+        (FindingNotFoundError, "NOT_FOUND"),
+        (NoChestError, "FAILED_PRECONDITION"),
+        (OverloadedError, "UNAVAILABLE"),
+        (DeadlineError, "DEADLINE_EXCEEDED"),
+        (SettingsError, "INTERNAL"),
+    ],
+)
+def test_each_error_has_its_status_code(error, code):
+    status = status_of(example(error))
+    assert CODES.get(status, grpc.StatusCode.INVALID_ARGUMENT).name == code
