@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 INSTALLED := .venv/installed
 
-.PHONY: demo test bench monitor requirements released
+.PHONY: demo test bench fuzz monitor requirements released
 
 ## Serves the released models and asks them about a real radiograph; what was trained on drawings stands beside them as
 ## candidates. ONCE=1 stops after the answer.
@@ -28,6 +28,10 @@ test: $(INSTALLED)
 ## Ratios measured side by side; writes bench/results.json.
 bench: $(INSTALLED)
 	python -m tests.bench
+
+## Changed files of every kind through the readers, for ten minutes.
+fuzz: $(INSTALLED)
+	python -m tests.fuzz.reading
 
 ## Prometheus on a service that runs on this machine, at http://127.0.0.1:9090.
 monitor:

@@ -11,12 +11,18 @@ lineup      what serves here, as a file
 following   the service follows the registry
 priority    who comes first on a busy machine
 loading     a bundle that this machine keeps, ready to answer
-predictor   the deployment that holds models
+readers     files become model inputs, on threads and in processes that may crash
+batcher     model inputs that wait for the engine, and leave it as batches
+predictor   bytes in, answer out
+explaining  from an answer to its heat maps
+feedback_log  what readers say about findings
 canary      which studies a canary answers about, and when it has to stop
 shadow      the deployment that compares a shadow with production
 shadow_log  what both said
 dispatcher  which version answers
-api         the HTTP front door
+api         the front door
+rpc         its messages and errors over gRPC
+client      asking a service that runs, from Python
 app         the only place where things are wired
 service     Ray and Serve on this machine, from start to stop
 cli         the command line; commands, a file a group of them
