@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -47,6 +48,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status in _STATUSES
 }
 
+PAGE_ROUTE = "/page"
 _DRAWN = {"png": heat_map_png, "npy": heat_map_npy}
 _MEDIA_TYPES = {"png": "image/png", "npy": "application/octet-stream"}
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in _MEDIA_TYPES.values()}}}
@@ -151,6 +153,11 @@ class Api:
     async def models(self) -> list[ModelDescription]:
         """What answers, the default first, canaries last."""
         return self._dispatcher.descriptions()
+
+    @api.get("/", include_in_schema=False)
+    async def page(self) -> RedirectResponse:
+        """A browser gets the web page."""
+        return RedirectResponse(f"{PAGE_ROUTE}/" if self._settings.page else "/docs")
 
     @api.get("/healthz")
     async def healthz(self) -> dict[str, str]:

@@ -57,7 +57,7 @@ class Predictor:
 
         One that cannot be loaded is logged.
         """
-        await self._readers.begin()
+        await asyncio.to_thread(self._readers.begin)
         for model in models[: self._settings.models_in_memory]:
             try:
                 await self.prepare(model)

@@ -3,7 +3,9 @@
 import asyncio
 import multiprocessing
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -94,9 +96,10 @@ class Readers:
         context.set_forkserver_preload([__name__])
         self._processes = ProcessPool(self._workers, context=context)
 
-    async def begin(self) -> None:
+    def begin(self) -> None:
         """Returns once the processes can read, so that the first file does not wait for them."""
-        await asyncio.gather(*(asyncio.wrap_future(self._processes.schedule(os.getpid)) for _ in range(self._workers)))
+        for job in [self._processes.schedule(os.getpid) for _ in range(self._workers)]:
+            job.result()
 
     async def read(self, data: bytes, preprocessor: Preprocessor, with_film: bool = False) -> Reading:
         """As `read`, elsewhere than in this thread.
@@ -107,22 +110,35 @@ class Readers:
         if _is_small(data):
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, read, data, preprocessor, self._limits, with_film)
-        job = self._processes.schedule(
-            read, args=(data, preprocessor, self._limits, with_film), timeout=self._timeout_seconds
-        )
-        try:
+        arguments = (data, preprocessor, self._limits, with_film)
+        with _refusing():
+            job = self._processes.schedule(read, args=arguments, timeout=self._timeout_seconds)
             reading: Reading = await asyncio.wrap_future(job)
-        except ProcessExpired as error:
-            raise MalformedFileError(format="PNG, JPEG or DICOM", reason="its decoder crashed") from error
-        except TimeoutError as error:
-            raise MalformedFileError(format="PNG, JPEG or DICOM", reason="its decoder did not end") from error
         return reading
+
+    def radiograph(self, data: bytes) -> Radiograph:
+        """The radiograph in a file, whatever its size read by a process while this thread waits; raises as `read`."""
+        with _refusing():
+            job = self._processes.schedule(read_radiograph, args=(data, self._limits), timeout=self._timeout_seconds)
+            radiograph: Radiograph = job.result()
+        return radiograph
 
     def close(self) -> None:
         """Ends the threads and processes; whatever they read is given up."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._processes.stop()
         self._processes.join()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A file whose process ended before it did is refused like any other that cannot be decoded."""
+    try:
+        yield
+    except ProcessExpired as error:
+        raise MalformedFileError(format="PNG, JPEG or DICOM", reason="its decoder crashed") from error
+    except TimeoutError as error:
+        raise MalformedFileError(format="PNG, JPEG or DICOM", reason="its decoder did not end") from error
 
 
 def _is_small(data: bytes) -> bool:

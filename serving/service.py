@@ -67,7 +67,8 @@ def running(settings: Settings) -> Iterator[str]:
     import ray
     from ray import serve
 
-    from serving.app import application
+    from serving.api import PAGE_ROUTE
+    from serving.app import application, page_application
 
     wired = application(settings)
     ray.init(
@@ -86,6 +87,8 @@ def running(settings: Settings) -> Iterator[str]:
             logging_config=_LOGGING,
         )
         serve.run(wired, logging_config=_LOGGING)
+        if settings.page:
+            serve.run(page_application(settings), name="page", route_prefix=PAGE_ROUTE, logging_config=_LOGGING)
         yield f"http://{settings.host}:{settings.port}"
     finally:
         serve.shutdown()

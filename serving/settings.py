@@ -21,6 +21,7 @@ class Settings(BaseSettings):
 
     Attributes:
         host, port: where HTTP is answered. Without authentication only a loopback address is taken.
+        page: whether browsers get the web page.
         grpc_port: where gRPC is answered; 0 for nowhere.
         metrics_port: where Prometheus scrapes.
         models: what serves, `name@alias` or `name@version`, separated by commas; the first answers by default.
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    page: bool = True
     grpc_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     models: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)] = (

@@ -223,6 +223,7 @@ class Service:
 def running_service(folder: Path, **settings: object) -> Iterator[Service]:
     """`thorax serve`, as a user starts it; its log is written below `folder`."""
     ports = own_ports()
+    settings = {"page": False} | settings  # which costs a start some seconds
     environment = os.environ | ports | {f"THORAX_{name.upper()}": str(value) for name, value in settings.items()}
     log = folder / "log"
     command = [Path(sys.executable).with_name("thorax"), "serve"]
@@ -247,7 +248,7 @@ def service(
     """One real service for all tests of its door and its metrics: Ray, HAProxy, FastAPI and both small bundles."""
     folder = tmp_path_factory.mktemp("service")
     models = f"{production.name}@{PRODUCTION},{paediatric.name}@{PRODUCTION}"
-    settings = {"models": models, "registry_folder": registry_folder, "max_upload_bytes": 16 * 2**20}
+    settings = {"models": models, "registry_folder": registry_folder, "max_upload_bytes": 16 * 2**20, "page": True}
     with running_service(folder, **settings) as running:
         yield running
 

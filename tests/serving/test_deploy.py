@@ -41,7 +41,7 @@ def test_serve_run_answers_with_the_committed_configuration_and_follows_as_it_is
     ports = own_ports()
     config = yaml.safe_load(CONFIG.read_text())
     config["http_options"]["port"] = int(ports["THORAX_PORT"])
-    (application,) = config["applications"]
+    application, page = config["applications"]
     application["deployments"] = [{"name": "follower", "user_config": {"poll_seconds": 1}}]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     settings = {
@@ -66,6 +66,7 @@ def test_serve_run_answers_with_the_committed_configuration_and_follows_as_it_is
                 while (answered := ask(address, chest_dicom)) != version.digest and time.monotonic() < deadline:
                     time.sleep(0.2)
                 assert answered == version.digest
+            assert "Thorax" in httpx.get(f"{address}{page['route_prefix']}/").raise_for_status().text
         finally:
             process.send_signal(signal.SIGINT)
             try:

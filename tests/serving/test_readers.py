@@ -101,7 +101,7 @@ def test_large_files_do_not_hold_up_small_ones(preprocessor, chest_dicom, png):
     readers = Readers(ReadingLimits(), workers=1, timeout_seconds=60)
 
     async def ask():
-        await readers.begin()
+        await asyncio.to_thread(readers.begin)
         held_up = [asyncio.create_task(readers.read(chest_dicom.read_bytes(), Endless())) for _ in range(4)]
         await asyncio.sleep(0.1)
         small = await asyncio.wait_for(readers.read(png, preprocessor), 30)

@@ -16,6 +16,7 @@ EXAMPLE = dotenv_values(Path(__file__).parents[2] / ".env.example")
 DEFAULTS = {
     "host": "127.0.0.1",
     "port": 8000,
+    "page": True,
     "grpc_port": 0,
     "metrics_port": 8080,
     "models": ("thoracic@production", "pneumonia@production"),
