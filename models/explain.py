@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from models.radiograph import Radiograph
 
 _MOST_OPAQUE = 0.6
-_VIRIDIS = (
+VIRIDIS = (
     "440154 481769 472a7a 433d84 3d4e8a 355e8d 2e6d8e 297b8e 23898e 1f978b 21a585 2eb37c 46c06f 65cb5e 89d548 b0dd2f "
     "d8e219 fde725"
 )
@@ -112,7 +112,7 @@ def _broken(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width
 
 def _coloured(heat: NDArray[np.floating]) -> NDArray[np.float64]:
     """(n, 3) in [0, 255] of (n,) in [0, 1]."""
-    anchors = np.array([list(bytes.fromhex(colour)) for colour in _VIRIDIS.split()])
+    anchors = np.array([list(bytes.fromhex(colour)) for colour in VIRIDIS.split()])
     places = np.linspace(0, 1, len(anchors))
     return np.stack([np.interp(heat, places, channel) for channel in anchors.T], axis=-1)
 

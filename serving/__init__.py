@@ -23,6 +23,7 @@ dispatcher  which version answers
 api         the front door
 rpc         its messages and errors over gRPC
 client      asking a service that runs, from Python
+page        the web page, a program of its own
 app         the only place where things are wired
 service     Ray and Serve on this machine, from start to stop
 cli         the command line; commands, a file a group of them

@@ -13,7 +13,7 @@ from typing import Any
 from models.errors import SettingsError
 from serving.settings import Settings
 
-# Read by Ray when it is imported. HAProxy carries several times the requests of Serve's default proxy.
+# Read by Ray, and Gradio, when they are imported. HAProxy carries several times the requests of Serve's default proxy.
 _RAY_ENVIRONMENT = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -31,6 +31,7 @@ _RAY_ENVIRONMENT = {
     # Seconds without a byte, after which whoever has not sent a whole request is let go; the default is an hour.
     "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "GRADIO_ANALYTICS_ENABLED": "False",
 }
 _MOST_CONNECTIONS = 20_000
 _FILES_OF_A_CONNECTION = 2.5  # to the client, to the replica, and half of one end of a pipe between them

@@ -26,5 +26,7 @@ def announce(settings: Settings, address: str) -> None:
     """Says what answers where."""
     typer.echo(f"Serving {', '.join(settings.models)}")
     typer.echo(f"  predictions  {address}/v1/predictions")
+    if settings.page:
+        typer.echo(f"  page         {address}/")
     typer.echo(f"  API docs     {address}/docs")
     typer.echo(f"  metrics      http://127.0.0.1:{settings.metrics_port}/metrics")

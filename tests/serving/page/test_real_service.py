@@ -1,0 +1,47 @@
+"""The page of the running service: HAProxy, Ray, the isolated readers and the front door behind it."""
+
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from tests.serving.page.conftest import SOON_MS, give, read
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture(scope="module")
+def address(service):
+    """Where a person would go; the front door leads to the page."""
+    return f"{service.address}/"
+
+
+def test_a_radiograph_is_read_explained_and_judged(visit, chest_dicom, registry_folder):
+    page = visit()
+    assert page.url.endswith("/page/")
+    read(page, chest_dicom.read_bytes())
+    assert page.inner_text(".known") == "PA view, age unknown, female"
+    assert page.locator(".finding").count() == 3
+    assert page.is_visible(".heat")
+    before = time.time()
+    page.click(".chosen [data-verdict='present']")
+    while not (rows := _verdicts(registry_folder)) and time.time() < before + SOON_MS / 1000:
+        time.sleep(0.2)
+    finding, verdict = rows[-1]
+    assert verdict == "present"
+    assert finding == page.get_attribute(".chosen", "data-finding")
+
+
+def test_a_refusal_of_the_front_door_is_a_sentence(visit):
+    page = visit()
+    give(page, b"a letter")
+    page.wait_for_selector(".problem:not(:empty)")
+    assert "Expected a PNG, JPEG or DICOM file" in page.inner_text(".problem")
+
+
+def _verdicts(registry_folder):
+    if not (registry_folder / "feedback.db").exists():
+        return []
+    with closing(sqlite3.connect(registry_folder / "feedback.db")) as log:
+        return log.execute("SELECT finding, verdict FROM verdicts ORDER BY given_at").fetchall()
