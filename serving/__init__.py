@@ -10,7 +10,7 @@ upload      the one file of a request
 lineup      what serves here, as a file
 following   the service follows the registry
 priority    who comes first on a busy machine
-loading     a bundle that this machine keeps, ready to answer
+loading     bundles: where the one lies that is meant, and ready to answer
 readers     files become model inputs, on threads and in processes that may crash
 batcher     model inputs that wait for the engine, and leave it as batches
 predictor   bytes in, answer out
@@ -23,6 +23,7 @@ dispatcher  which version answers
 api         the front door
 rpc         its messages and errors over gRPC
 client      asking a service that runs, from Python
+batch       scores of a whole archive, with Ray Data, as parquet
 page        the web page, a program of its own
 app         the only place where things are wired
 service     Ray and Serve on this machine, from start to stop

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from models.errors import ConfigurationError, ThoraxError
-from serving.commands import data, predict, registry, serve
+from serving.commands import batch, data, predict, registry, serve
 
 app = typer.Typer(
     name="thorax",
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(registry.app, name="registry")
 app.command(name="predict", epilog=predict.EXAMPLE)(predict.predict)
+app.command(name="batch", epilog=batch.EXAMPLE)(batch.batch)
 app.command(name="serve", epilog=serve.EXAMPLE)(serve.serve)
 
 

@@ -1,19 +1,39 @@
-"""A bundle that this machine keeps, ready to answer."""
+"""Bundles: where the one lies that is meant, and ready to answer."""
 
 from pathlib import Path
 
 import numpy as np
 
-from models.bundle import GRAPH, Bundle, load_bundle
+from models.bundle import GRAPH, Bundle, load_bundle, read_manifest
 from models.engine import REDUCED, check_reduced, load_engine
 from models.radiograph import Radiograph
 from models.reading import read_radiograph_file
-from models.registry import kept_bundle
+from models.registry import PRODUCTION, Registry, kept_bundle
 from models.signing import verify_bundle
+from serving.schemas import ModelName
 from serving.settings import Settings
 
 EXAMPLES = Path(__file__).parent / "page" / "examples"
 _GAMMAS = (0.6, 0.8, 1.0, 1.25, 1.6)
+
+
+def find_model(settings: Settings, model: str) -> tuple[Path, ModelName]:
+    """The folder of a verified bundle, and what it is called.
+
+    Args:
+        settings: say which registry.
+        model: NAME, NAME@ALIAS or NAME@VERSION of the registry, or the path of a bundle.
+
+    Raises:
+        RegistryError, BundleError: there is no such model, or it is not what was released.
+    """
+    if Path(model).is_dir():
+        manifest, digest = read_manifest(Path(model))
+        return Path(model), ModelName(name=manifest.name, version="unregistered", digest=digest)
+    name, _, which = model.partition("@")
+    registry = Registry(settings.registry_address, settings.registry_folder, settings.keys)
+    version = registry.resolve(name, which or PRODUCTION)
+    return registry.download(version), ModelName(name=version.name, version=version.version, digest=version.digest)
 
 
 def load(reference: str, settings: Settings, threads: int) -> Bundle:

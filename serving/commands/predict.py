@@ -7,17 +7,17 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from models.bundle import Bundle, load_bundle
+from models.bundle import load_bundle
 from models.card import NOTICE
 from models.errors import RadiographError, UnreadableFileError
 from models.reading import ReadingLimits
-from models.registry import PRODUCTION, Registry
 from serving.answering import Answer, prediction_response
 from serving.errors import problem_of
 from serving.explaining import heat_map_png
+from serving.loading import find_model
 from serving.readers import read
-from serving.schemas import FindingAnswer, ModelName, PredictionResponse
-from serving.settings import Settings, load_settings
+from serving.schemas import FindingAnswer, PredictionResponse
+from serving.settings import load_settings
 
 EXAMPLE = "Example: thorax predict chest.dcm --model pneumonia@production --json"
 
@@ -35,7 +35,8 @@ def predict(
     """Findings of each file; a file that fails is answered with its error, the rest all the same."""
     settings = load_settings()
     limits = ReadingLimits(settings.max_upload_bytes, settings.max_pixels)
-    bundle, name = _load(settings, model or settings.models[0])
+    folder, name = find_model(settings, model or settings.models[0])
+    bundle = load_bundle(folder, name.digest, settings.engine, settings.engine_threads)
     failed = False
     for number, file in enumerate(files, start=1):
         try:
@@ -50,18 +51,6 @@ def predict(
             typer.echo(_line(file, problem_of(error)) if as_json else f"{file}: {error}", err=not as_json)
     if failed:
         raise typer.Exit(1)
-
-
-def _load(settings: Settings, model: str) -> tuple[Bundle, ModelName]:
-    if Path(model).is_dir():
-        bundle = load_bundle(Path(model), None, settings.engine, settings.engine_threads)
-        return bundle, ModelName(name=bundle.manifest.name, version="unregistered", digest=bundle.digest)
-    name, _, alias = model.partition("@")
-    registry = Registry(settings.registry_address, settings.registry_folder, settings.keys)
-    version = registry.resolve(name, alias or PRODUCTION)
-    folder = registry.download(version)
-    bundle = load_bundle(folder, version.digest, settings.engine, settings.engine_threads)
-    return bundle, ModelName(name=version.name, version=version.version, digest=version.digest)
 
 
 def _write_heat_maps(answer: Answer, stem: Path) -> None:

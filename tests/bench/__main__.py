@@ -23,7 +23,7 @@ from models.bundle import GRAPH
 from models.bundle_writing import export_network
 from models.engine import ENGINES, load_engine
 from models.findings import Head, find_task
-from tests.bench import preparing, registering, shadowing, swapping, training
+from tests.bench import batching, preparing, registering, shadowing, swapping, training
 
 ROUNDS, CALLS, WARM_UP = 7, 20, 3
 REST_SECONDS = 0.3
@@ -102,6 +102,11 @@ def shadowed() -> dict[str, dict[str, float]]:
         return {"a shadow of everything": shadowing.shadow_figures(graph.parent)}
 
 
+def batched() -> dict[str, dict[str, float]]:
+    """What Ray costs those who score an archive."""
+    return {"thorax batch, beside one process": batching.batch_rate()}
+
+
 def registered() -> dict[str, dict[str, float]]:
     """What a registry of many versions costs those who ask it."""
     return {f"registry of {VERSIONS} versions, seconds": registering.seconds_of_many(VERSIONS)}
@@ -120,7 +125,7 @@ def data() -> dict[str, dict[str, float]]:
 
 def main() -> None:
     results = {"cores": os.cpu_count(), "one_image_milliseconds": {name: one_image(name) for name in TIMED}}
-    measured = fed() | swapped() | shadowed() | registered() | data()
+    measured = fed() | swapped() | shadowed() | batched() | registered() | data()
     results |= measured
     table = Table("network", "run by", "ms an image", "times keras.predict", title="One image at a time")
     for backbone, times in results["one_image_milliseconds"].items():
