@@ -22,7 +22,7 @@ from serving.predictor import Predictor
 from serving.problems import PROBLEM, answer_with_problems
 from serving.schemas import ModelDescription, PredictionResponse, Problem, Verdict
 from serving.settings import Settings
-from serving.upload import FIELD, uploaded_file
+from serving.upload import FIELD, UploadRoom, uploaded_file
 
 _BINARY = {"type": "string", "format": "binary"}
 _UPLOAD = {
@@ -93,6 +93,7 @@ class Api:
         self._follower = follower
         self._feedback = FeedbackLog(settings.registry_folder)
         self._settings = settings
+        self._room = UploadRoom(settings.max_held_bytes)
         self._predictor = Predictor(settings)
         await self._predictor.begin([standing.name for standing in read_lineup(settings).models])
         self._dispatcher = Dispatcher(self._predictor, shadow, settings)
@@ -123,8 +124,9 @@ class Api:
         self._dispatcher.standing(model or None)
         self._predictor.check_room()
         settings = self._settings
-        data = await uploaded_file(request, settings.max_upload_bytes, settings.request_timeout_seconds)
-        return await self._dispatcher.predict(model or None, data, "http", with_film)
+        with self._room.share() as take:
+            data = await uploaded_file(request, settings.max_upload_bytes, settings.request_timeout_seconds, take)
+            return await self._dispatcher.predict(model or None, data, "http", with_film)
 
     @api.post("/v1/feedback", status_code=HTTPStatus.CREATED, responses=_PROBLEMS, max_body_size=_VERDICT_BYTES)
     async def feedback(self, verdict: Verdict) -> Verdict:

@@ -26,7 +26,7 @@ from serving.canary import Guard, Outcome, Stop, read_stop, takes, write_stop
 from serving.lineup import Canary, Lineup, Standing, read_lineup
 from serving.logs import logger
 from serving.predictor import Predictor
-from serving.problems import RETRY_AFTER_SECONDS
+from serving.errors import RETRY_AFTER_SECONDS
 from serving.schemas import ModelDescription, ModelName, PredictionResponse
 from serving.settings import Settings
 

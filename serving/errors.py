@@ -27,6 +27,8 @@ from models.errors import (
 )
 from serving.schemas import Problem
 
+RETRY_AFTER_SECONDS = 2
+
 STATUS: Mapping[type[ThoraxError], HTTPStatus] = MappingProxyType(
     {
         BadRequestError: HTTPStatus.BAD_REQUEST,

@@ -17,7 +17,7 @@ from serving.batcher import Batcher
 from serving.loading import load
 from serving.logs import logger
 from serving.priority import step_back
-from serving.problems import RETRY_AFTER_SECONDS
+from serving.errors import RETRY_AFTER_SECONDS
 from serving.readers import Readers
 from serving.schemas import ModelName
 from serving.settings import Settings

@@ -12,12 +12,11 @@ from starlette.exceptions import HTTPException
 from models.errors import BadRequestError, ThoraxError
 from monitoring.backends import RayRecorder
 from monitoring.metrics import REJECTIONS
-from serving.errors import problem, problem_of
+from serving.errors import RETRY_AFTER_SECONDS, problem, problem_of
 from serving.logs import logger
 from serving.schemas import Problem
 
 PROBLEM = "application/problem+json"
-RETRY_AFTER_SECONDS = 2
 
 
 def answer_with_problems(api: FastAPI) -> None:

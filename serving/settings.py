@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         batch_wait_seconds: how long the first of a batch waits for others while the engine is free.
         max_waiting_requests: at work or waiting, of one replica; more are turned away with 503.
         max_upload_bytes: of one request.
+        max_held_bytes: of all files of one replica that are being received or answered; beyond, 503.
         max_pixels: of one image, checked before it is decoded.
         request_timeout_seconds: after which a request is answered with 504.
     """
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     batch_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     max_waiting_requests: PositiveInt = 128
     max_upload_bytes: PositiveInt = 64 * _MEBIBYTE
+    max_held_bytes: PositiveInt = 1024 * _MEBIBYTE
     max_pixels: PositiveInt = 50_000_000
     request_timeout_seconds: Annotated[PositiveFloat, Field(allow_inf_nan=False)] = 30.0
 

@@ -1,13 +1,15 @@
 """The one file of a request, whole and in memory: what was sent never touches a disk."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from models.errors import BadRequestError, MalformedFileError, SlowUploadError, TooLargeError
+from models.errors import BadRequestError, MalformedFileError, OverloadedError, SlowUploadError, TooLargeError
+from serving.errors import RETRY_AFTER_SECONDS
 
 FIELD = "file"
 # Boundary lines and part headers around the file.
@@ -15,15 +17,49 @@ _MULTIPART_OVERHEAD_BYTES = 16_384
 _EXPECTED = f"one file, as the multipart field {FIELD!r} or as the raw body"
 
 
-async def uploaded_file(request: Request, max_bytes: int, seconds: float) -> bytes:
+class UploadRoom:
+    """Memory for all files that are being received or answered at once.
+
+    Args:
+        max_bytes: of all of them together.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._free = max_bytes
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """What one request holds until it is answered; call what is given with the bytes of each piece.
+
+        Raises:
+            OverloadedError: from that call, where the others leave no room.
+        """
+        held = 0
+
+        def take(size: int) -> None:
+            nonlocal held
+            if size > self._free:
+                raise OverloadedError(retry_after_seconds=RETRY_AFTER_SECONDS)
+            self._free -= size
+            held += size
+
+        try:
+            yield take
+        finally:
+            self._free += held
+
+
+async def uploaded_file(request: Request, max_bytes: int, seconds: float, take: Callable[[int], None]) -> bytes:
     """The multipart field `file`, or the raw body.
 
     Args:
         request: whose body has not been read.
         max_bytes: of the file.
         seconds: within which it has to be here.
+        take: is told the size of each piece, before it is kept.
 
     Raises:
+        OverloadedError: what `take` raises.
         SlowUploadError: it is not.
         TooLargeError: more than `max_bytes`; reading stops there.
         MalformedFileError: nothing was sent.
@@ -32,7 +68,7 @@ async def uploaded_file(request: Request, max_bytes: int, seconds: float) -> byt
     multipart = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
     try:
         async with asyncio.timeout(seconds):
-            body = await _body(request, max_bytes + (_MULTIPART_OVERHEAD_BYTES if multipart else 0), max_bytes)
+            body = await _body(request, max_bytes + (_MULTIPART_OVERHEAD_BYTES if multipart else 0), max_bytes, take)
     except TimeoutError:
         raise SlowUploadError(seconds=seconds) from None
     if multipart:
@@ -42,12 +78,13 @@ async def uploaded_file(request: Request, max_bytes: int, seconds: float) -> byt
     return body
 
 
-async def _body(request: Request, stop_bytes: int, max_bytes: int) -> bytes:
+async def _body(request: Request, stop_bytes: int, max_bytes: int, take: Callable[[int], None]) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > stop_bytes:
         raise TooLargeError(limit=max_bytes, unit="bytes", received=int(announced))
     body = bytearray()
     async for chunk in request.stream():
+        take(len(chunk))
         body += chunk
         if len(body) > stop_bytes:
             raise TooLargeError(limit=max_bytes, unit="bytes", received=f"more than {stop_bytes}")

@@ -23,10 +23,11 @@ from serving.page.report import report
 from serving.page.shield import Shield
 from serving.problems import PROBLEM
 from serving.schemas import PredictionResponse
-from serving.upload import uploaded_file
+from serving.upload import UploadRoom, uploaded_file
 
 _MAX_BYTES = ReadingLimits().max_bytes
 _UPLOAD_SECONDS = 60.0
+_UPLOADS_AT_ONCE = 16  # of the largest files
 _MAX_REPORT_BYTES = 32 * 2**20  # an answer with its maps and a picture as large as this page makes them
 
 
@@ -49,7 +50,7 @@ def page_app(connect: Callable[[], Platform], read: Reader = read_radiograph, ma
         read: makes a radiograph of a file that was sent.
         max_bytes: that a file may have.
     """
-    platform, offered = connect(), examples()
+    platform, offered, room = connect(), examples(), UploadRoom(_UPLOADS_AT_ONCE * max_bytes)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Shield)
 
@@ -64,7 +65,8 @@ def page_app(connect: Callable[[], Platform], read: Reader = read_radiograph, ma
     @app.post("/readings")
     async def read_file(request: Request, model: str | None = None) -> Response:
         try:
-            data = await uploaded_file(request, max_bytes, _UPLOAD_SECONDS)
+            with room.share() as take:
+                data = await uploaded_file(request, max_bytes, _UPLOAD_SECONDS, take)
         except ThoraxError as error:
             return StreamingResponse(_lines(_refusal(error)), media_type="application/x-ndjson")
         return StreamingResponse(_lines(reading(data, model, platform, read)), media_type="application/x-ndjson")
@@ -72,7 +74,8 @@ def page_app(connect: Callable[[], Platform], read: Reader = read_radiograph, ma
     @app.post("/reports")
     async def print_report(request: Request) -> Response:
         try:
-            body = await uploaded_file(request, _MAX_REPORT_BYTES, _UPLOAD_SECONDS)
+            with room.share() as take:
+                body = await uploaded_file(request, _MAX_REPORT_BYTES, _UPLOAD_SECONDS, take)
             pdf = await run_in_threadpool(_printed, body, read)
         except ThoraxError as error:
             told = problem_of(error)

@@ -39,6 +39,7 @@ DEFAULTS = {
     "batch_wait_seconds": 0.0,
     "max_waiting_requests": 128,
     "max_upload_bytes": 67_108_864,
+    "max_held_bytes": 1073741824,
     "max_pixels": 50_000_000,
     "request_timeout_seconds": 30.0,
 }

@@ -10,8 +10,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models.errors import BadRequestError, MalformedFileError, SlowUploadError, TooLargeError
-from serving.upload import uploaded_file
+from models.errors import BadRequestError, MalformedFileError, OverloadedError, SlowUploadError, TooLargeError
+from serving.upload import UploadRoom, uploaded_file
 
 # Every byte, and line ends as multipart's own: what a parser could trip over.
 FILE = bytes(range(256)) + b"\r\n--boundary\r\n"
@@ -19,11 +19,17 @@ PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\
 MULTIPART = "multipart/form-data; boundary=b"
 
 
+def free(_size):
+    """There is always room."""
+
+
 def upload(max_bytes=1000, content_type=None, **sent):
     """What `uploaded_file` gives, or raises, for a request of these contents."""
 
     async def door(scope, receive, send):
-        await Response(await uploaded_file(Request(scope, receive), max_bytes, seconds=60))(scope, receive, send)
+        await Response(await uploaded_file(Request(scope, receive), max_bytes, seconds=60, take=free))(
+            scope, receive, send
+        )
 
     async def ask():
         headers = {"content-type": content_type} if content_type else {}
@@ -108,7 +114,7 @@ async def _with_length(length):
     async def receive():
         return {"type": "http.request", "body": b"pixels", "more_body": False}
 
-    return await uploaded_file(Request(scope, receive), 1000, seconds=60)
+    return await uploaded_file(Request(scope, receive), 1000, seconds=60, take=free)
 
 
 def test_nothing_sent_is_a_malformed_file():
@@ -165,7 +171,34 @@ def test_an_upload_that_stalls_is_given_up(kind):
             return {"type": "http.request", "body": PART[:40], "more_body": True}
 
         scope = {"type": "http", "method": "POST", "headers": [(b"content-type", kind.encode())]}
-        return await uploaded_file(Request(scope, receive), 1000, seconds=0.2)
+        return await uploaded_file(Request(scope, receive), 1000, seconds=0.2, take=free)
 
     with pytest.raises(SlowUploadError, match=r"within 0\.2 seconds"):
         asyncio.run(stalling())
+
+
+def test_files_that_are_held_at_once_share_one_room():
+    room = UploadRoom(100)
+    with room.share() as take, room.share() as take_too:
+        take(60)
+        with pytest.raises(OverloadedError):
+            take_too(41)
+        take_too(40)
+        with pytest.raises(OverloadedError):
+            take(1)
+    with room.share() as take:
+        take(100)
+
+
+def test_an_upload_that_finds_no_room_is_turned_away_while_it_arrives():
+    async def ask():
+        body = [{"type": "http.request", "body": bytes(40), "more_body": True}] * 3
+
+        async def receive():
+            return body.pop()
+
+        with UploadRoom(100).share() as take:
+            await uploaded_file(Request({"type": "http", "method": "POST", "headers": []}, receive), 1000, 60, take)
+
+    with pytest.raises(OverloadedError):
+        asyncio.run(ask())
