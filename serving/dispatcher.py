@@ -23,10 +23,10 @@ from monitoring.backends import RayRecorder
 from monitoring.metrics import CANARY_STOPS, MODEL_INFO, SHADOW_COPIES
 from serving.answering import Answer
 from serving.canary import Guard, Outcome, Stop, read_stop, takes, write_stop
+from serving.errors import RETRY_AFTER_SECONDS
 from serving.lineup import Canary, Lineup, Standing, read_lineup
 from serving.logs import logger
 from serving.predictor import Predictor
-from serving.errors import RETRY_AFTER_SECONDS
 from serving.schemas import ModelDescription, ModelName, PredictionResponse
 from serving.settings import Settings
 

@@ -14,10 +14,10 @@ from monitoring.backends import RayRecorder
 from monitoring.metrics import FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS
 from serving.answering import Answer, prediction_response
 from serving.batcher import Batcher
+from serving.errors import RETRY_AFTER_SECONDS
 from serving.loading import load
 from serving.logs import logger
 from serving.priority import step_back
-from serving.errors import RETRY_AFTER_SECONDS
 from serving.readers import Readers
 from serving.schemas import ModelName
 from serving.settings import Settings
