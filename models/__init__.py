@@ -14,6 +14,7 @@ gates           what is asked of every input before a finding is reported
 scoring         AUROC and its family, with intervals
 comparison      whether one model ranks better than another
 explain         a heat map laid over its radiograph
+png             colour pictures -> PNG files, fast
 engine          runs an exported graph
 half_precision  weights of 8 significant bits, and files that hold no more
 bundle          the folder that leaves training and enters serving; the only predict

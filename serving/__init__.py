@@ -21,7 +21,7 @@ shadow      the deployment that compares a shadow with production
 shadow_log  what both said
 dispatcher  which version answers
 api         the front door
-rpc         its messages and errors over gRPC
+rpc         messages and errors over gRPC
 client      asking a service that runs, from Python
 batch       scores of a whole archive, with Ray Data, as parquet
 page        the web page, a program of its own

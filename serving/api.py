@@ -136,7 +136,7 @@ class Api:
         await asyncio.to_thread(self._feedback.add, verdict)
         return verdict
 
-    async def Predict(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802  # named as in thorax.proto
+    async def Predict(self, request: Any, grpc_context: Any) -> Any:  # noqa: N802  # named as in rpc.proto
         """Findings of one radiograph, over gRPC; the messages are those of `serving.rpc`."""
         from serving.rpc import refuse, reply_of
 

@@ -1,4 +1,4 @@
-"""The gRPC door: messages of `thorax.proto`, and errors as its status codes."""
+"""The gRPC door: messages of `rpc.proto`, and errors as its status codes."""
 
 from http import HTTPStatus
 from typing import Any
@@ -10,7 +10,7 @@ from models.errors import ThoraxError
 from serving.errors import problem_of
 from serving.schemas import PredictionResponse
 
-messages, _services = grpc.protos_and_services("serving/thorax.proto")
+messages, _services = grpc.protos_and_services("serving/rpc.proto")
 add_servicer = _services.add_ThoraxServicer_to_server
 """Which Serve looks up by its name, to register the service."""
 

@@ -3,8 +3,10 @@
 import sqlite3
 from contextlib import closing
 
+import httpx
 import pytest
 
+from tests.serving.live import wait_for
 from tests.serving.page.conftest import give, read
 
 pytestmark = pytest.mark.service
@@ -13,6 +15,7 @@ pytestmark = pytest.mark.service
 @pytest.fixture(scope="module")
 def address(service):
     """Where a person would go; the front door leads to the page."""
+    wait_for(service, lambda: httpx.get(f"{service.address}/page/").status_code == httpx.codes.OK)
     return f"{service.address}/"
 
 
