@@ -13,6 +13,9 @@ from serving.readers import Readers
 from serving.settings import Settings, load_settings
 from serving.shadow import shadow
 
+NAME = "thorax"
+"""Of the application; gRPC wants it as the metadata `application`."""
+
 
 def build(args: dict[str, str]) -> Any:
     """The application, for `serve run serving.app:build` and `serve deploy`; set it up by `THORAX_` variables.

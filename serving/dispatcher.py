@@ -18,6 +18,7 @@ from models.errors import (
     NotReadyError,
     OverloadedError,
     SigningKeyError,
+    ThoraxError,
 )
 from monitoring.backends import RayRecorder
 from monitoring.metrics import CANARY_STOPS, MODEL_INFO, SHADOW_COPIES
@@ -33,8 +34,6 @@ from serving.settings import Settings
 _WATCH_SECONDS = 0.5
 _RETRY_SECONDS = 60.0
 _PROCESSORS = os.cpu_count() or 1
-_FAILURES = (DeadlineError, BundleError, SigningKeyError, NoChestError)
-"""That tell against a canary: production answers instead."""
 
 log = logger()
 
@@ -111,8 +110,10 @@ class Dispatcher:
             share = perf_counter() + self._settings.request_timeout_seconds / 2
             try:
                 return await self._watched(canary, canary.standing.name, data, channel, with_film, share)
-            except _FAILURES as error:
-                log.warning("canary failed", model=canary.standing.name.reference, reason=str(error))
+            except Exception as error:
+                if not _tells_against_the_version(error):
+                    raise
+                log.warning("canary failed", model=canary.standing.name.reference, error=type(error).__name__)
         started = perf_counter()
         answer = await self._watched(canary, standing.name, data, channel, with_film, deadline)
         self._copy(shadow, data, answer.response, perf_counter() - started)
@@ -130,11 +131,11 @@ class Dispatcher:
         except TimeoutError:
             failed = True
             raise DeadlineError(seconds=self._settings.request_timeout_seconds) from None
-        except _FAILURES:
-            failed = True
-            raise
         except (OverloadedError, asyncio.CancelledError):  # tells nothing about a version
             canary = None
+            raise
+        except Exception as error:
+            failed = _tells_against_the_version(error)
             raise
         finally:
             if canary is not None and (guard := self._guards.get(canary.trial)) is not None:
@@ -224,3 +225,9 @@ class Dispatcher:
         for standing in (*lineup.answering, *lineup.shadows):
             labels = standing.name.model_dump() | {"alias": standing.alias}
             self._recorder.set(MODEL_INFO, value, model=labels.pop("name"), **labels)
+
+
+def _tells_against_the_version(error: Exception) -> bool:
+    """Whether another version might have answered: not where the file, or the load, is to blame."""
+    blamed = (DeadlineError, BundleError, SigningKeyError, NoChestError)
+    return isinstance(error, blamed) or not isinstance(error, ThoraxError)

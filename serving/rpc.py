@@ -14,6 +14,9 @@ messages, _services = grpc.protos_and_services("serving/rpc.proto")
 add_servicer = _services.add_ThoraxServicer_to_server
 """Which Serve looks up by its name, to register the service."""
 
+METADATA = (("application", "thorax"),)
+"""Of every call: Serve asks which application is meant, as the page is another."""
+
 CODES = {
     HTTPStatus.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     HTTPStatus.REQUEST_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,

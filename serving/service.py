@@ -69,7 +69,7 @@ def running(settings: Settings) -> Iterator[str]:
     from ray import serve
 
     from serving.api import PAGE_ROUTE
-    from serving.app import application, page_application
+    from serving.app import NAME, application, page_application
 
     wired = application(settings)
     ray.init(
@@ -87,7 +87,7 @@ def running(settings: Settings) -> Iterator[str]:
             grpc_options=_grpc_options(settings.grpc_port),
             logging_config=_LOGGING,
         )
-        serve.run(wired, logging_config=_LOGGING)
+        serve.run(wired, name=NAME, logging_config=_LOGGING)
         if settings.page:
             serve.run(page_application(settings), name="page", route_prefix=PAGE_ROUTE, logging_config=_LOGGING)
         yield f"http://{settings.host}:{settings.port}"

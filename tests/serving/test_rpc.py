@@ -1,5 +1,7 @@
 """The gRPC door of the running service."""
 
+from functools import partial
+
 import grpc
 import pytest
 
@@ -13,8 +15,9 @@ from models.errors import (
     TooLargeError,
     UnknownFormatError,
 )
+from serving.app import NAME
 from serving.errors import status_of
-from serving.rpc import CODES, messages, stub
+from serving.rpc import CODES, METADATA, messages, stub
 from tests.models.test_errors import example
 
 
@@ -22,7 +25,7 @@ from tests.models.test_errors import example
 def predict(service):
     address = f"127.0.0.1:{service.environment['THORAX_GRPC_PORT']}"
     with grpc.insecure_channel(address, options=[("grpc.max_send_message_length", -1)]) as channel:
-        yield stub(channel).Predict
+        yield partial(stub(channel).Predict, metadata=METADATA)
 
 
 @pytest.mark.service
@@ -78,3 +81,7 @@ def test_a_refusal_has_a_status_a_sentence_and_a_code(predict, chest_dicom):
 def test_each_error_has_its_status_code(error, code):
     status = status_of(example(error))
     assert CODES.get(status, grpc.StatusCode.INVALID_ARGUMENT).name == code
+
+
+def test_the_metadata_name_the_application():
+    assert dict(METADATA) == {"application": NAME}

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.service
 @pytest.fixture(scope="module")
 def address(service):
     """Where a person would go; the front door leads to the page."""
-    wait_for(service, lambda: httpx.get(f"{service.address}/page/").status_code == httpx.codes.OK)
+    wait_for(service, lambda: httpx.get(f"{service.address}/page/", timeout=60).status_code == httpx.codes.OK)
     return f"{service.address}/"
 
 
