@@ -23,7 +23,7 @@ from models.bundle import GRAPH
 from models.bundle_writing import export_network
 from models.engine import ENGINES, load_engine
 from models.findings import Head, find_task
-from tests.bench import batching, preparing, registering, shadowing, swapping, training
+from tests.bench import batching, preparing, registering, serving, shadowing, swapping, training
 
 ROUNDS, CALLS, WARM_UP = 7, 20, 3
 REST_SECONDS = 0.3
@@ -125,7 +125,7 @@ def data() -> dict[str, dict[str, float]]:
 
 def main() -> None:
     results = {"cores": os.cpu_count(), "one_image_milliseconds": {name: one_image(name) for name in TIMED}}
-    measured = fed() | swapped() | shadowed() | batched() | registered() | data()
+    measured = fed() | swapped() | shadowed() | batched() | serving.figures() | registered() | data()
     results |= measured
     table = Table("network", "run by", "ms an image", "times keras.predict", title="One image at a time")
     for backbone, times in results["one_image_milliseconds"].items():
