@@ -43,6 +43,7 @@
         ├── BadRequestError            the request is not what the interface describes
         ├── FindingNotFoundError       a finding that the model does not answer about
         ├── SlowUploadError            the file did not arrive in time
+        ├── StartError                 Ray does not start
         ├── NotReadyError              a model is not loaded yet, or has failed
         ├── OverloadedError            too many requests wait
         └── DeadlineError              the answer took longer than the caller was promised
@@ -381,6 +382,15 @@ class SlowUploadError(ServiceError):
 
     code = "slow_upload"
     message = "Expected the whole file within {seconds} seconds, but it did not arrive. Send it again, faster."
+
+
+class StartError(ServiceError):
+    """Ray does not start."""
+
+    code = "start"
+    message = (
+        "Expected Ray to start, but it did not in {tries} tries: {reason}. Start again once the machine is less busy."
+    )
 
 
 class NotReadyError(ServiceError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from models.errors import SettingsError
+from models.errors import SettingsError, StartError
 from serving.settings import Settings
 
 # Read by Ray, and Gradio, when they are imported. HAProxy carries several times the requests of Serve's default proxy.
@@ -39,6 +39,7 @@ _OTHER_FILES = 400
 _FIRST_PORT = 30_000  # of replicas, by Serve's own default
 _END_OF_PORTS = 32_700  # Linux hands out ports from 32768 on
 _PORTS = 40
+_TRIES = 3
 _LOGGING = {"log_level": "WARNING", "enable_access_log": False}
 
 
@@ -49,7 +50,7 @@ def running(settings: Settings) -> Iterator[str]:
     Raises:
         SettingsError: a port is taken.
         RegistryError, BundleError: see `serving.app.build`.
-    All of them before Ray starts.
+        StartError: Ray does not start; all others are raised before.
     """
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -72,14 +73,7 @@ def running(settings: Settings) -> Iterator[str]:
     from serving.app import NAME, application, page_application
 
     wired = application(settings)
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="warning",
-        _node_ip_address="127.0.0.1",
-        _metrics_export_port=settings.metrics_port,
-    )
+    _start_ray(settings.metrics_port)
     signal.signal(signal.SIGTERM, _interrupt)  # Ray's own handler aborts and leaves its processes to others
     try:
         serve.start(
@@ -94,6 +88,27 @@ def running(settings: Settings) -> Iterator[str]:
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def _start_ray(metrics_port: int) -> None:
+    """Ray gives its own processes half a minute, which on a busy machine may not be enough at the first time."""
+    import ray
+
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="warning",
+                _node_ip_address="127.0.0.1",
+                _metrics_export_port=metrics_port,
+            )
+            return
+        except Exception as error:  # Ray's own has no class
+            ray.shutdown()
+            if not left:
+                raise StartError(tries=_TRIES, reason=str(error).rstrip(".")) from error
 
 
 def _grpc_options(port: int) -> dict[str, Any] | None:

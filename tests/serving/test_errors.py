@@ -49,6 +49,7 @@ EXPECTED = {
     "RegistryError": 503,
     "RegistryUnreachableError": 503,
     "NotReadyError": 503,
+    "StartError": 503,
     "OverloadedError": 503,
     "DeadlineError": 504,
 }
