@@ -1,6 +1,7 @@
 """Where on a radiograph a model saw a finding: its heat map, laid over the picture."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import cv2
 import numpy as np
@@ -37,10 +38,12 @@ def place_map(
     """
     left, top, right, bottom = region
     placed = np.zeros(shape, np.float32)
-    enlarged = Image.fromarray(heat).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
-    placed[top:bottom, left:right] = np.asarray(enlarged)
-    hottest = placed.max()
-    return placed / hottest if hottest > 0 else placed
+    seen = placed[top:bottom, left:right]
+    cv2.resize(heat, (right - left, bottom - top), dst=seen, interpolation=cv2.INTER_LINEAR)
+    hottest = seen.max()
+    if hottest > 0:
+        seen /= hottest
+    return placed
 
 
 def overlay(
@@ -79,7 +82,7 @@ def captioned(colours: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.ui
     height, width, _ = colours.shape
     broad = max(width, _NARROWEST_PX)
     size = max(12, broad // 45)
-    font = ImageFont.load_default(size)
+    font = _font(size)
     text = [part for line in lines for part in _broken(line, font, broad - 2 * size)]
     step = size * 3 // 2
     caption = Image.new("RGB", (broad, step * (len(text) + 1) + size))
@@ -96,6 +99,11 @@ def captioned(colours: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.ui
     canvas[:height, :width] = colours
     canvas[height:] = np.asarray(caption)
     return canvas
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
 
 
 def _broken(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:

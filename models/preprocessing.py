@@ -55,9 +55,14 @@ class Preprocessor(BaseModel):
         left, right = _inner(seen.T, width, step)
         return left, top, right, bottom
 
-    def grey(self, radiograph: Radiograph) -> NDArray[np.float32]:
-        """(height_px, width_px) float32 in [0, 1]: resized with an antialiasing triangle filter, not yet scaled."""
-        left, top, right, bottom = self.region(radiograph)
+    def grey(self, radiograph: Radiograph, region: tuple[int, int, int, int] | None = None) -> NDArray[np.float32]:
+        """(height_px, width_px) float32 in [0, 1]: resized with an antialiasing triangle filter, not yet scaled.
+
+        Args:
+            radiograph: the whole of it.
+            region: of it, where that is known already.
+        """
+        left, top, right, bottom = region or self.region(radiograph)
         # Not by Pillow's box, whose filter mixes what lies around it into the outermost pixels.
         picture = Image.fromarray(Radiograph(radiograph.levels[top:bottom, left:right]).pixels)
         resized = picture.resize((self.width_px, self.height_px), Image.Resampling.BILINEAR)
@@ -69,9 +74,9 @@ class Preprocessor(BaseModel):
         scaled = grey * np.float32(self.scale) + np.float32(self.offset)
         return np.repeat(scaled[..., np.newaxis], self.channels, axis=-1)
 
-    def __call__(self, radiograph: Radiograph) -> NDArray[np.float32]:
-        """(height_px, width_px, channels) float32, as the weights want it."""
-        return self.model_input(self.grey(radiograph))
+    def __call__(self, radiograph: Radiograph, region: tuple[int, int, int, int] | None = None) -> NDArray[np.float32]:
+        """(height_px, width_px, channels) float32, as the weights want it; arguments as those of `grey`."""
+        return self.model_input(self.grey(radiograph, region))
 
     def digest(self) -> str:
         """`sha256:` and the hash of the settings; equal settings have equal digests."""
@@ -94,7 +99,10 @@ def _inner(seen: GreyLevels, side: int, step: int) -> tuple[int, int]:
 
 def _equalised(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """The share of darker pixels, half of the equal ones counted, at each of 256 levels; straight between them."""
-    half = 0.5 / (_TONES - 1)
-    counts, _ = np.histogram(grey, bins=_TONES, range=(-half, 1 + half))
+    levels = grey * np.float32(_TONES - 1)
+    counts = np.bincount((levels + np.float32(0.5)).astype(np.intp).ravel(), minlength=_TONES)
     shares = (np.cumsum(counts) - counts / 2) / grey.size
-    return np.interp(grey, np.linspace(0, 1, _TONES), shares).astype(np.float32)
+    rises = np.append(np.diff(shares), 0.0)
+    below = levels.astype(np.intp)
+    equalised: NDArray[np.float32] = (shares[below] + (levels - below) * rises[below]).astype(np.float32)
+    return equalised

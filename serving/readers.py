@@ -68,8 +68,8 @@ def read(data: bytes, preprocessor: Preprocessor, limits: ReadingLimits, with_fi
     started = perf_counter()
     radiograph = read_radiograph(data, limits)
     decoded = perf_counter()
-    model_input = preprocessor(radiograph)
     film = Film(radiograph, preprocessor.region(radiograph)) if with_film else None
+    model_input = preprocessor(radiograph, film.region if film else None)
     return Reading(radiograph.tags, model_input, film, decoded - started, perf_counter() - decoded)
 
 

@@ -19,13 +19,13 @@ from serving.readers import Readers, read
 class Crashing:
     """Stands for a preprocessor, and ends its process as a decoder's invalid access to memory would."""
 
-    def __call__(self, _radiograph):
+    def __call__(self, _radiograph, _region):
         os.abort()
 
 
 @dataclass(frozen=True)
 class Endless:
-    def __call__(self, _radiograph):
+    def __call__(self, _radiograph, _region):
         time.sleep(3600)
 
 
