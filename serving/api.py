@@ -179,16 +179,13 @@ def front_door(settings: Settings) -> Any:
     Ray lets 5 requests at a time into a replica unless told otherwise; here the predictor says how many it takes, and
     whoever is turned away or uploads needs room besides.
     """
-    threads = settings.engine_threads
+    threads, most = settings.engine_threads, settings.max_replicas
+    scaling = {"min_replicas": 1, "max_replicas": most, "target_ongoing_requests": _BUSY} if most > 1 else None
     return serve.deployment(
         Api,
         name="api",
         max_ongoing_requests=_MANY,
-        autoscaling_config={
-            "min_replicas": 1,
-            "max_replicas": settings.max_replicas,
-            "target_ongoing_requests": _BUSY,
-        },
+        autoscaling_config=scaling,
         ray_actor_options={"num_cpus": threads or 0.1},
         # Replicas whose engines take all processors would fight on one machine.
         max_replicas_per_node=None if threads else 1,

@@ -27,6 +27,7 @@ from serving.upload import UploadRoom, uploaded_file
 
 _MAX_BYTES = ReadingLimits().max_bytes
 _UPLOAD_SECONDS = 60.0
+_LOOK_SECONDS = 5.0
 _UPLOADS_AT_ONCE = 16  # of the largest files
 _MAX_REPORT_BYTES = 32 * 2**20  # an answer with its maps and a picture as large as this page makes them
 
@@ -82,9 +83,10 @@ def page_app(connect: Callable[[], Platform], read: Reader = read_radiograph, ma
             return JSONResponse(told.model_dump(), told.status, media_type=PROBLEM)
         return Response(pdf, media_type="application/pdf")
 
+    blocks = page(platform, offered, max_bytes)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        page(platform, offered, max_bytes),
+        blocks,
         path="/",
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         css_paths=[STATIC / "page.css"],
@@ -92,6 +94,8 @@ def page_app(connect: Callable[[], Platform], read: Reader = read_radiograph, ma
         run_history=False,  # by default each run is kept in the browser's storage
         ssr_mode=False,
     )
+    # The page queues nothing, and Gradio would look a thousand times a second.
+    blocks._queue.sleep_when_free = _LOOK_SECONDS
     return mounted
 
 
