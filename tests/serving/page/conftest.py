@@ -128,7 +128,7 @@ def serving(make: Callable[[], Any]) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright leaves a loop running until it is closed, beside which asyncio.run fails
 def browser() -> Iterator[Any]:
     if not CHROMIUM.exists():
         pytest.skip("there is no Chromium here: apt-get install chromium")
