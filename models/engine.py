@@ -90,8 +90,6 @@ ENGINES: MappingProxyType[str, Callable[[Path, int], Engine]] = MappingProxyType
         "openvino": OpenVinoEngine,
     }
 )
-
-
 """Those whose outputs are those of training."""
 
 REDUCED: MappingProxyType[str, Callable[[Path, int], Engine]] = MappingProxyType(

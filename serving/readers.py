@@ -78,7 +78,7 @@ class Readers:
 
     A DICOM file may hold any of a dozen encodings, some of whose decoders are C code that a malicious file may crash:
     then its process ends, the file is refused, and another process takes its place. Pillow's PNG and JPEG decoders are
-    fuzzed by others around the clock, and handing a picture to a process would cost them a tenth of an answer.
+    fuzzed by others around the clock, and handing a picture to a process and back is spared.
 
     Args:
         limits: what is refused unread.
