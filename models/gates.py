@@ -174,6 +174,13 @@ def fit_gates(chests: Array, decoys: Array, validation: Array, seed: int) -> Gat
     return Gates(mean, scale, told.coef_[0].astype(np.float16), bias, components, deviations, residual, distances, tail)
 
 
+def age_group_of(age_years: float | None) -> Literal["child", "adult", "unknown"]:
+    """The group of a patient of that age."""
+    if age_years is None:
+        return "unknown"
+    return "child" if age_years < ADULT_FROM_YEARS else "adult"
+
+
 def age_verdict(age_group: AgeGroup, age_years: float | None) -> AgeVerdict:
     """Whether a model of one age group answers for a patient.
 

@@ -8,7 +8,14 @@ from models.bundle import Bundle, Manifest, Prediction
 from models.card import DRAWN_NOTICE, NOTICE
 from models.errors import NoChestError
 from models.findings import TaskKind, columns_of_heads
-from models.gates import ADULT_FROM_YEARS, CHEST_RADIOGRAPH_FROM, IN_DISTRIBUTION_FROM, AgeVerdict, age_verdict
+from models.gates import (
+    ADULT_FROM_YEARS,
+    CHEST_RADIOGRAPH_FROM,
+    IN_DISTRIBUTION_FROM,
+    AgeVerdict,
+    age_group_of,
+    age_verdict,
+)
 from models.radiograph import RadiographTags
 from serving.readers import Film
 from serving.schemas import Decision, FindingAnswer, Gates, ModelName, PredictionResponse, Provenance
@@ -57,13 +64,14 @@ def prediction_response(
     if chest_radiograph < CHEST_RADIOGRAPH_FROM:
         raise NoChestError(value=chest_radiograph, needed=CHEST_RADIOGRAPH_FROM)
     verdict = age_verdict(manifest.age_group, tags.age_years)
-    age_group = "unknown" if tags.age_years is None else "child" if tags.age_years < ADULT_FROM_YEARS else "adult"
     return PredictionResponse(
         id=str(uuid4()),
         model=model,
         findings=[] if verdict == "refuses" else _findings(manifest, prediction),
         decision=_decision(manifest, prediction, verdict),
-        gates=Gates(chest_radiograph=chest_radiograph, in_distribution=in_distribution, age_group=age_group),
+        gates=Gates(
+            chest_radiograph=chest_radiograph, in_distribution=in_distribution, age_group=age_group_of(tags.age_years)
+        ),
         provenance=Provenance(
             commit=training.commit,
             data=training.data,

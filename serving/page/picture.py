@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from models.gates import ADULT_FROM_YEARS
+from models.gates import age_group_of
 from models.radiograph import Radiograph, RadiographTags
 
 LONG_SIDE_PX = 1600
@@ -34,9 +34,8 @@ class Facts(BaseModel):
     @classmethod
     def of(cls, tags: RadiographTags) -> "Facts":
         """What of the tags may be shown."""
-        age = None if tags.age_years is None else "child" if tags.age_years < ADULT_FROM_YEARS else "adult"
         view = tags.view_position if tags.view_position in _VIEWS else None
-        return cls(view_position=view, age_group=age, sex=tags.sex)
+        return cls(view_position=view, age_group=age_group_of(tags.age_years), sex=tags.sex)
 
     @property
     def words(self) -> str:
