@@ -7,12 +7,10 @@ import grpc
 from google.protobuf.json_format import ParseDict
 
 from models.errors import ThoraxError
+from serving import rpc_pb2 as messages
+from serving import rpc_pb2_grpc as services
 from serving.errors import problem_of
 from serving.schemas import PredictionResponse
-
-messages, _services = grpc.protos_and_services("serving/rpc.proto")
-add_servicer = _services.add_ThoraxServicer_to_server
-"""Which Serve looks up by its name, to register the service."""
 
 METADATA = (("application", "thorax"),)
 """Of every call: Serve asks which application is meant, as the page is another."""
@@ -30,7 +28,7 @@ CODES = {
 
 def stub(channel: grpc.Channel) -> Any:
     """What a client calls `Predict` of, on its channel to the service."""
-    return _services.ThoraxStub(channel)
+    return services.ThoraxStub(channel)
 
 
 def reply_of(response: PredictionResponse) -> Any:

@@ -114,7 +114,9 @@ def _start_ray(metrics_port: int) -> None:
 
 
 def _grpc_options(port: int) -> dict[str, Any] | None:
-    return {"port": port, "grpc_servicer_functions": ["serving.rpc.add_servicer"]} if port else None
+    if not port:
+        return None
+    return {"port": port, "grpc_servicer_functions": ["serving.rpc_pb2_grpc.add_ThoraxServicer_to_server"]}
 
 
 def _connections() -> int:

@@ -1,6 +1,9 @@
 """The gRPC door of the running service."""
 
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import grpc
 import pytest
@@ -20,12 +23,23 @@ from serving.errors import status_of
 from serving.rpc import CODES, METADATA, messages, stub
 from tests.models.test_errors import example
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def predict(service):
     address = f"127.0.0.1:{service.environment['THORAX_GRPC_PORT']}"
     with grpc.insecure_channel(address, options=[("grpc.max_send_message_length", -1)]) as channel:
         yield partial(stub(channel).Predict, metadata=METADATA)
+
+
+def test_the_generated_modules_are_those_of_the_protocol(tmp_path):
+    # In a process of its own: the compiler aborts beside TensorFlow.
+    outputs = [f"--python_out={tmp_path}", f"--grpc_python_out={tmp_path}"]
+    compiler = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT}", *outputs, "serving/rpc.proto"]
+    subprocess.run(compiler, check=True)
+    for name in ("rpc_pb2.py", "rpc_pb2_grpc.py"):
+        assert (tmp_path / "serving" / name).read_text() == (ROOT / "serving" / name).read_text()
 
 
 @pytest.mark.service
