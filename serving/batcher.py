@@ -3,8 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Condition, Thread
 from time import perf_counter
 
 import numpy as np
@@ -34,7 +35,7 @@ class _Waiting:
     bundle: Bundle
     model_input: NDArray[np.float32]
     since: float
-    scored: asyncio.Future[Scored]
+    scored: Future[Scored]
 
 
 class Batcher:
@@ -42,6 +43,7 @@ class Batcher:
 
     So a radiograph that comes alone does not wait, and the more come, the larger the batches. Serve's own batches are
     gathered before there is an engine to score them, which either makes the single one wait or leaves batches of one.
+    The thread takes its next batch by itself: if the event loop handed it over, the engine would wait for the loop.
 
     Args:
         max_size: of a batch.
@@ -52,9 +54,8 @@ class Batcher:
         self._max_size = max_size
         self._wait_seconds = wait_seconds
         self._waiting: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
-        self._engine = ThreadPoolExecutor(1, "scoring")
-        self._working = asyncio.get_running_loop().create_task(self._work())
+        self._arrived = Condition()
+        Thread(target=self._work, name="scoring", daemon=True).start()
 
     async def score(self, bundle: Bundle, model_input: NDArray[np.float32]) -> Scored:
         """The prediction of what `bundle.preprocess` gave.
@@ -62,54 +63,43 @@ class Batcher:
         Raises:
             OutputError: a score is not finite.
         """
-        one = _Waiting(bundle, model_input, perf_counter(), asyncio.get_running_loop().create_future())
-        self._waiting.append(one)
-        self._arrived.set()
-        return await one.scored
+        one = _Waiting(bundle, model_input, perf_counter(), Future())
+        with self._arrived:
+            self._waiting.append(one)
+            self._arrived.notify()
+        return await asyncio.wrap_future(one.scored)
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _work(self) -> None:
         while True:
-            batch = await self._next_batch()
+            batch = self._next_batch()
+            if not batch:  # nobody waits for any of them any more
+                continue
             started = perf_counter()
-            inputs = [one.model_input for one in batch]
-            outcomes = await loop.run_in_executor(self._engine, _outcomes, batch[0].bundle, inputs)
+            outcomes = _outcomes(batch[0].bundle, [one.model_input for one in batch])
             seconds = perf_counter() - started
             for one, outcome in zip(batch, outcomes, strict=True):
-                if one.scored.done():  # nobody waits for it any more
-                    continue
                 if isinstance(outcome, Exception):
                     one.scored.set_exception(outcome)
                 else:
                     one.scored.set_result(Scored(outcome, started - one.since, seconds))
 
-    async def _next_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        while not batch:
-            while not self._waiting:
-                await self._arrival()
-            try:
-                async with asyncio.timeout(self._waiting[0].since + self._wait_seconds - perf_counter()):
-                    while len(self._waiting) < self._max_size:
-                        await self._arrival()
-            except TimeoutError:
-                pass
-            batch = self._taken()
-        return batch
-
-    async def _arrival(self) -> None:
-        self._arrived.clear()
-        await self._arrived.wait()
+    def _next_batch(self) -> list[_Waiting]:
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._waiting)
+            patience = self._waiting[0].since + self._wait_seconds - perf_counter()
+            self._arrived.wait_for(lambda: len(self._waiting) >= self._max_size, max(0.0, patience))
+            return self._taken()
 
     def _taken(self) -> list[_Waiting]:
-        """The longest waiting and those behind it that are for the same bundle; nobody's are dropped."""
+        """The longest waiting and those behind it that are for the same bundle; who gave up is left out."""
         batch: list[_Waiting] = []
         others: deque[_Waiting] = deque()
         while self._waiting and len(batch) < self._max_size:
             one = self._waiting.popleft()
-            if one.scored.done():
-                continue
-            (batch if not batch or one.bundle is batch[0].bundle else others).append(one)
+            if batch and one.bundle is not batch[0].bundle:
+                others.append(one)
+            elif one.scored.set_running_or_notify_cancel():
+                batch.append(one)
         self._waiting.extendleft(reversed(others))
         return batch
 

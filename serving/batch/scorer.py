@@ -64,16 +64,13 @@ class Scorer:
         self._readers = Readers(work.limits, settings.reading_workers, settings.request_timeout_seconds)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result()
+        self._batcher = Batcher(_AT_ONCE, wait_seconds=0)
+        self._under_way = asyncio.Semaphore(UNDER_WAY)
 
     def __call__(self, files: pa.Table) -> pa.Table:
         """Rows of files, whose table has `file`, `size` and, where there is no reader, `data`."""
         made = asyncio.run_coroutine_threadsafe(self._rows(files), self._loop).result()
         return pa.Table.from_pylist(made, self._schema)
-
-    async def _begin(self) -> None:
-        self._batcher = Batcher(_AT_ONCE, wait_seconds=0)
-        self._under_way = asyncio.Semaphore(UNDER_WAY)
 
     async def _rows(self, files: pa.Table) -> list[dict[str, Any]]:
         return await asyncio.gather(*(self._row(files.slice(number, 1)) for number in range(len(files))))
