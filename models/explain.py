@@ -1,7 +1,8 @@
 """Where on a radiograph a model saw a finding: its heat map, laid over the picture."""
 
+import math
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -82,40 +83,48 @@ def captioned(colours: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.ui
     height, width, _ = colours.shape
     broad = max(width, _NARROWEST_PX)
     size = max(12, broad // 45)
-    font = _font(size)
-    text = [part for line in lines for part in _broken(line, font, broad - 2 * size)]
+    rows = [row for line in lines for row in _broken(line, size, broad - 2 * size)]
     step = size * 3 // 2
-    caption = Image.new("RGB", (broad, step * (len(text) + 1) + size))
-    draw = ImageDraw.Draw(caption)
-    low, high = (round(font.getlength(word)) for word in _LEGEND)
-    left, right, top = size + low + size // 2, broad // 2 - high - size, size // 2
-    draw.text((size, top), _LEGEND[0], "white", font)
-    bar = np.tile(_coloured(np.linspace(0, 1, right - left)).round().astype(np.uint8), (size, 1, 1))
-    caption.paste(Image.fromarray(bar), (left, top + size // 8))
-    draw.text((right + size // 2, top), _LEGEND[1], "white", font)
-    for number, line in enumerate(text, start=1):
-        draw.text((size, top + number * step), line, "white", font)
-    canvas = np.zeros((height + caption.height, broad, 3), np.uint8)
+    canvas = np.zeros((height + step * (len(rows) + 1) + size, broad, 3), np.uint8)
     canvas[:height, :width] = colours
-    canvas[height:] = np.asarray(caption)
+    low, high = (_word(word, size) for word in _LEGEND)
+    left, right, top = size + low.shape[1] + size // 2, broad // 2 - high.shape[1] - size, height + size // 2
+    canvas[top + size // 8 :, left:right][:size] = _coloured(np.linspace(0, 1, right - left)).round()
+    _write(canvas, low, size, top)
+    _write(canvas, high, right + size // 2, top)
+    for number, row in enumerate(rows, start=1):
+        for x, word in row:
+            _write(canvas, _word(word, size), size + x, top + number * step)
     return canvas
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _write(canvas: NDArray[np.uint8], word: NDArray[np.uint8], left: int, top: int) -> None:
+    height, width = word.shape
+    place = canvas[top : top + height, left : left + width]
+    place[:] = word[:, : place.shape[1], np.newaxis]  # a word may be broader than the picture
 
 
-def _broken(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """The words of a line on as many lines as they need."""
-    lines = [""]
+def _broken(line: str, size: int, width: int) -> list[list[tuple[int, str]]]:
+    """The words of a line, each with its distance from the left in px, on as many rows as they need."""
+    rows: list[list[tuple[int, str]]] = [[]]
+    x = 0
     for word in line.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font.getlength(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
+        taken = _word(word, size).shape[1]
+        if rows[-1] and x + taken > width:
+            rows.append([])
+            x = 0
+        rows[-1].append((x, word))
+        x += taken + size // 4
+    return rows
+
+
+@lru_cache(maxsize=1024)
+def _word(word: str, size: int) -> NDArray[np.uint8]:
+    """(h, w) white on black; kept, as FreeType takes longer for a caption than the network for a radiograph."""
+    font = ImageFont.load_default(size)
+    picture = Image.new("L", (math.ceil(font.getlength(word)), size * 3 // 2))
+    ImageDraw.Draw(picture).text((0, 0), word, 255, font)
+    return np.asarray(picture)
 
 
 def _coloured(heat: NDArray[np.floating]) -> NDArray[np.float64]:

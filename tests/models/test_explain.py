@@ -94,3 +94,8 @@ def test_a_long_line_is_broken_and_not_cut(noise):
     short, long = (captioned(picture, [line]) for line in ("word", "word " * 60))
     assert len(long) > len(short)
     assert not long[:, -5:][50:].any()
+
+
+def test_a_word_that_is_broader_than_the_picture_is_cut_off():
+    picture = np.zeros((50, 40, 3), np.uint8)
+    assert captioned(picture, ["version", "x" * 200])[-20:, 300:].any()
