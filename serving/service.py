@@ -25,6 +25,8 @@ _RAY_ENVIRONMENT = {
     # A proxy that takes three times this long to start is killed and started again, so that a busy machine with the 5
     # seconds of the default never gets one; the start as a whole has 60 seconds.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "20",
+    # By default Ray's workers come after whatever else a machine does; here they answer whoever waits.
+    "RAY_worker_niceness": "0",
     # How often the controller looks; at its default of a tenth of a second that takes a processor some 6 % of its time.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     # HAProxy's own pages, on every address of the machine; they count requests and name no patient.
