@@ -1,7 +1,9 @@
 """Colour pictures -> PNG files, for whoever waits: ISA-L deflates several times as fast as Pillow or OpenCV."""
 
+import os
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from isal import isal_zlib
@@ -11,6 +13,12 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TRUECOLOUR = 2
 _UP = 2
 _FASTEST = 1
+_SMALLEST_BAND_BYTES = 2**18
+_ZLIB_HEADER = b"\x78\x01"
+_NOTHING_MORE = b"\x03\x00"  # an empty last block
+
+_PROCESSORS = os.cpu_count() or 1
+_deflaters = ThreadPoolExecutor(_PROCESSORS, "deflating")
 
 
 def rgb_png(colours: NDArray[np.uint8]) -> bytes:
@@ -22,8 +30,20 @@ def rgb_png(colours: NDArray[np.uint8]) -> bytes:
     rows[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, _TRUECOLOUR, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", isal_zlib.compress(rows, _FASTEST)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"IDAT", _deflated(rows)), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _deflated(rows: NDArray[np.uint8]) -> bytes:
+    """A zlib stream (RFC 1950) whose bands are deflated side by side, each ended at a byte (RFC 1951, 3.2.4)."""
+    bands = np.array_split(rows, max(1, min(_PROCESSORS, rows.nbytes // _SMALLEST_BAND_BYTES)))
+    deflated = b"".join(_deflaters.map(_deflated_band, bands))
+    return _ZLIB_HEADER + deflated + _NOTHING_MORE + struct.pack(">I", isal_zlib.adler32(rows))
+
+
+def _deflated_band(rows: NDArray[np.uint8]) -> bytes:
+    deflater = isal_zlib.compressobj(_FASTEST, wbits=-zlib.MAX_WBITS)
+    return deflater.compress(rows) + deflater.flush(isal_zlib.Z_SYNC_FLUSH)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
