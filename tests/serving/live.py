@@ -35,11 +35,12 @@ class Asking:
 
     service: object
     data: bytes
+    clients: int = 3
     answers: list = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self):
-        self.threads = [threading.Thread(target=self._ask) for _ in range(3)]
+        self.threads = [threading.Thread(target=self._ask) for _ in range(self.clients)]
         for thread in self.threads:
             thread.start()
         return self
