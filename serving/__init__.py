@@ -21,7 +21,7 @@ shadow      the deployment that compares a shadow with production
 shadow_log  what both said
 dispatcher  which version answers
 api         the front door
-rpc         messages and errors over gRPC
+rpc         messages and errors over gRPC; rpc_pb2, rpc_pb2_grpc are made of rpc.proto
 client      asking a service that runs, from Python
 batch       scores of a whole archive, with Ray Data, as parquet
 page        the web page, a program of its own
