@@ -98,9 +98,9 @@ def write_picture(path: Path, rng: np.random.Generator, side_px: int = 32) -> No
     Image.fromarray(rng.integers(0, 256, (side_px, side_px), np.uint8)).save(path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
-    """Ray on this machine, for what runs in this very process."""
+    """Ray on this machine, for what runs in this very process; another module may start it in its own way."""
     import ray
 
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
