@@ -1,5 +1,6 @@
 """The service follows the registry: what the aliases point to is downloaded, verified and written down to serve."""
 
+from collections.abc import Sequence
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
@@ -8,7 +9,7 @@ from ray import serve
 
 from models.bundle import CARD, read_manifest
 from models.errors import BundleError, RegistryError, SettingsError, ThoraxError
-from models.registry import CANARY, PRODUCTION, SHADOW, ModelVersion, Registry
+from models.registry import CANARY, PRODUCTION, SHADOW, ModelVersion, Registry, labelled
 from monitoring.backends import RayRecorder
 from monitoring.metrics import REGISTRY_UP
 from serving.canary import read_stop
@@ -90,41 +91,56 @@ class _Followed:
     def add(self, asked: str) -> None:
         name, _, alias = asked.partition("@")
         try:
-            standing = self._standing(self._registry.resolve(name, alias), alias)
+            versions = self._registry.versions(name)
+        except RegistryError as error:
+            self._keep(name, alias, error)
+            return
+        try:
+            standing = self._standing(labelled(versions, name, alias), alias)
         except (RegistryError, BundleError) as error:
-            if name not in {one.name.name for one in self._before.models}:
-                raise
-            self.errors.append(error)
-            standing = self._before.of(name)
+            standing = self._before_of(name, error)
         self.models.append(standing)
         if alias == PRODUCTION:
-            for add in (self._add_shadow, self._add_canary):
-                try:
-                    add(standing.name)
-                except (RegistryError, BundleError) as error:
-                    self.errors.append(error)
+            self._add_shadow(standing.name, versions)
+            self._add_canary(standing.name, versions)
 
-    def _add_shadow(self, production: ModelName) -> None:
-        shadow = self._before.shadow_of(production.name)
-        try:
-            shadow = self._trial(production, SHADOW)
-        finally:
+    def _keep(self, name: str, alias: str, error: RegistryError) -> None:
+        self.models.append(self._before_of(name, error))
+        if alias == PRODUCTION:
+            shadow, canary = self._before.shadow_of(name), self._before.canary_of(name)
             self.shadows += [shadow] if shadow else []
+            self.canaries += [canary] if canary else []
 
-    def _add_canary(self, production: ModelName) -> None:
+    def _before_of(self, name: str, error: RegistryError | BundleError) -> Standing:
+        """What served before, which goes on in spite of the error; raises it where nothing did."""
+        if name not in {one.name.name for one in self._before.models}:
+            raise error
+        self.errors.append(error)
+        return self._before.of(name)
+
+    def _add_shadow(self, production: ModelName, versions: Sequence[ModelVersion]) -> None:
+        try:
+            shadow = self._trial(production, versions, SHADOW)
+        except (RegistryError, BundleError) as error:
+            self.errors.append(error)
+            shadow = self._before.shadow_of(production.name)
+        self.shadows += [shadow] if shadow else []
+
+    def _add_canary(self, production: ModelName, versions: Sequence[ModelVersion]) -> None:
         canary = self._before.canary_of(production.name)
         try:
-            trial, standing = self._registry.trial(production.name), self._trial(production, CANARY)
+            standing = self._trial(production, versions, CANARY)
+            trial = self._registry.trial(production.name) if standing else None
             if trial is None or standing is None:
                 canary = None
             elif trial.version == standing.name.version:  # else it changed between the two questions: next time
                 canary = Canary(standing=standing, percent=trial.percent, since=trial.since)
-        finally:
-            self.canaries += [canary] if canary else []
+        except (RegistryError, BundleError) as error:
+            self.errors.append(error)
+        self.canaries += [canary] if canary else []
 
-    def _trial(self, production: ModelName, alias: str) -> Standing | None:
+    def _trial(self, production: ModelName, versions: Sequence[ModelVersion], alias: str) -> Standing | None:
         """What an alias points to; None where it points to nothing, or to what is in production."""
-        versions = self._registry.versions(production.name)
         version = next((version for version in versions if alias in version.aliases), None)
         if version is None or version.digest == production.digest:
             return None

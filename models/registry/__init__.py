@@ -2,7 +2,7 @@
 
 from models.registry.history import CANARY, Action, Entry, Trial, describe
 from models.registry.registry import CANDIDATE, PREVIOUS, PRODUCTION, SHADOW, TRIALS, Registry, kept_bundle
-from models.registry.version import ModelVersion
+from models.registry.version import ModelVersion, labelled
 
 __all__ = [
     "CANARY",
@@ -18,4 +18,5 @@ __all__ = [
     "Trial",
     "describe",
     "kept_bundle",
+    "labelled",
 ]

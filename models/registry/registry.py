@@ -16,14 +16,13 @@ from models.errors import (
     BundleError,
     ConflictError,
     HistoryError,
-    ModelNotFoundError,
     RegistryError,
 )
 from models.registry.archive import Archived, reading_archive, write_archive
 from models.registry.history import CANARY, Action, Entry, Trial, aliases_of, describe, trial_of, version_at
 from models.registry.ledger import Ledger
 from models.registry.mlflow_store import BUNDLE, EVIDENCE, MlflowStore, check_room
-from models.registry.version import ModelVersion, Registered
+from models.registry.version import ModelVersion, Registered, labelled
 from models.signing import Keys, sign_bundle, verify_bundle
 
 CANDIDATE = "candidate"
@@ -75,12 +74,7 @@ class Registry:
         Raises:
             ModelNotFoundError: no such model, version or alias.
         """
-        versions = self.versions(name)
-        for version in versions:
-            if version_or_alias == version.version or version_or_alias in version.aliases:
-                return version
-        known = ", ".join(f"{v.name}@{label}" for v in versions for label in (v.version, *v.aliases))
-        raise ModelNotFoundError(wanted=f"{name}@{version_or_alias}", known=known or "nothing of that name")
+        return labelled(self.versions(name), name, version_or_alias)
 
     def figures(self, version: Registered) -> dict[str, float]:
         """What a version was registered with, by name."""

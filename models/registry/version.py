@@ -1,7 +1,9 @@
 """What the registry knows about one registered bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from models.errors import ModelNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,16 @@ class ModelVersion(Registered):
     """A version and the aliases that point to it now."""
 
     aliases: tuple[str, ...] = ()
+
+
+def labelled(versions: Sequence[ModelVersion], name: str, version_or_alias: str) -> ModelVersion:
+    """The one of a model's versions with that number or alias.
+
+    Raises:
+        ModelNotFoundError: there is none.
+    """
+    for version in versions:
+        if version_or_alias == version.version or version_or_alias in version.aliases:
+            return version
+    known = ", ".join(f"{v.name}@{label}" for v in versions for label in (v.version, *v.aliases))
+    raise ModelNotFoundError(wanted=f"{name}@{version_or_alias}", known=known or "nothing of that name")
