@@ -48,10 +48,13 @@ class FindingHead(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="thoracic")
 class Mirrored(layers.Layer):
-    """A batch (n, H, W, C) behind which its mirror image, left for right, stands: (2n, H, W, C)."""
+    """A batch (n, H, W, C) behind which its mirror image, left for right, stands: (2n, H, W, C).
+
+    By a slice: what Keras exports `ops.flip` as takes OpenVINO a sixth of the whole network's time.
+    """
 
     def call(self, batch: Any) -> Any:
-        return ops.concatenate([batch, ops.flip(batch, axis=2)], axis=0)
+        return ops.concatenate([batch, batch[:, :, ::-1]], axis=0)
 
 
 @keras.saving.register_keras_serializable(package="thoracic")
@@ -61,7 +64,7 @@ class MirrorMean(layers.Layer):
     def call(self, doubled: Any) -> Any:
         plain, mirrored = ops.split(doubled, 2, axis=0)
         if len(doubled.shape) == 4:
-            mirrored = ops.flip(mirrored, axis=2)
+            mirrored = mirrored[:, :, ::-1]
         return (plain + mirrored) / 2
 
 
