@@ -4,21 +4,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
+
+import httpx
 
 from tests.bench.peers.chain import RELEASED
 from tests.conftest import Service, registry_in, running_service
+from tests.serving.live import wait_for
 
 ROUTE = "/v1/predictions"
 _MODELS = ("thoracic", "pneumonia")
+_SETTLING_SECONDS = 5
 
 
 @contextmanager
 def service() -> Iterator[Service]:
-    """`thorax serve`, as `make demo` starts it, with a registry of its own."""
+    """`thorax serve`, as `make demo` starts it, with a registry of its own, once all of it has started.
+
+    The front door answers some ten seconds before the page does, which starts meanwhile.
+    """
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "registry"
         registry = registry_in(folder)
         for model in _MODELS:
             registry.promote(registry.register(RELEASED.with_name(model), {}, "bench"), "bench")
         with running_service(Path(scratch), registry_folder=folder, page=True) as running:
+            wait_for(running, lambda: httpx.get(f"{running.address}/page/").status_code == httpx.codes.OK)
+            sleep(_SETTLING_SECONDS)
             yield running
