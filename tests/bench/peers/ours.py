@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import sleep
+from time import monotonic, sleep
 
 import httpx
 
 from tests.bench.peers.chain import RELEASED
 from tests.conftest import Service, registry_in, running_service
-from tests.serving.live import wait_for
+from tests.serving.live import SOON_SECONDS
 
 ROUTE = "/v1/predictions"
 _MODELS = ("thoracic", "pneumonia")
@@ -29,6 +29,15 @@ def service() -> Iterator[Service]:
         for model in _MODELS:
             registry.promote(registry.register(RELEASED.with_name(model), {}, "bench"), "bench")
         with running_service(Path(scratch), registry_folder=folder, page=True) as running:
-            wait_for(running, lambda: httpx.get(f"{running.address}/page/").status_code == httpx.codes.OK)
+            _wait_for_page(running)
             sleep(_SETTLING_SECONDS)
             yield running
+
+
+def _wait_for_page(running: Service) -> None:
+    page = f"{running.address}/page/"
+    deadline = monotonic() + SOON_SECONDS
+    while httpx.get(page, timeout=SOON_SECONDS).status_code != httpx.codes.OK:
+        if monotonic() > deadline:
+            raise RuntimeError(f"Expected an answer of {page} within {SOON_SECONDS} seconds, but received none.")
+        sleep(0.2)
