@@ -120,7 +120,7 @@ def _broken(line: str, size: int, width: int) -> list[list[tuple[int, str]]]:
 
 @lru_cache(maxsize=1024)
 def _word(word: str, size: int) -> NDArray[np.uint8]:
-    """(h, w) white on black; kept, as FreeType takes longer for a caption than the network for a radiograph."""
+    """(h, w) white on black; kept, as FreeType takes some 10 ms for those of a caption."""
     font = ImageFont.load_default(size)
     picture = Image.new("L", (math.ceil(font.getlength(word)), size * 3 // 2))
     ImageDraw.Draw(picture).text((0, 0), word, 255, font)

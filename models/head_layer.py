@@ -50,7 +50,7 @@ class FindingHead(layers.Layer):
 class Mirrored(layers.Layer):
     """A batch (n, H, W, C) behind which its mirror image, left for right, stands: (2n, H, W, C).
 
-    By a slice: what Keras exports `ops.flip` as takes OpenVINO a sixth of the whole network's time.
+    By a slice: what Keras exports `ops.flip` as takes OpenVINO a seventh of the whole network's time.
     """
 
     def call(self, batch: Any) -> Any:
