@@ -25,7 +25,7 @@ def _processes_that_answered(service):
 
 
 def test_many_clients_are_answered_by_two_replicas(growing, chest_dicom):
-    with Asking(growing, chest_dicom.read_bytes(), clients=12) as asking:
+    with Asking(growing, chest_dicom.read_bytes(), clients=24) as asking:
         wait_for(growing, lambda: len(_processes_that_answered(growing)) > 1)
     assert {answer.status_code for answer in asking.answers} == {httpx.codes.OK}
     assert len({answer.json()["model"]["digest"] for answer in asking.answers}) == 1
