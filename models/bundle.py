@@ -187,15 +187,19 @@ class Bundle:
         """(H, W, C) float32, as the weights want it."""
         return self.manifest.preprocessing(radiograph)
 
-    def score(self, inputs: Sequence[NDArray[np.float32]]) -> list[Prediction]:
-        """The predictions of what `preprocess` gave, in their order.
+    def score(self, inputs: Sequence[NDArray[np.float32]], crowded: bool = False) -> list[Prediction]:
+        """The predictions of what `preprocess` gave, in their order; safe from several threads.
+
+        Args:
+            inputs: as one batch.
+            crowded: whether others score at the same time, see `models.engine.Engine.run`.
 
         Raises:
             OutputError: a score is not finite.
         """
         if not inputs:
             return []
-        outputs = self._engine.run(np.stack(inputs))
+        outputs = self._engine.run(np.stack(inputs), crowded)
         logits, scores, embeddings = (outputs[name].astype(np.float64) for name in ("logits", "scores", "embedding"))
         if strange := int(np.count_nonzero(~np.isfinite(np.concatenate([logits, scores])))):
             raise OutputError(name=self.manifest.name, received=strange)

@@ -1,5 +1,6 @@
 """Runs an exported graph: ONNX Runtime or OpenVINO behind one small protocol."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +13,20 @@ from numpy.typing import NDArray
 from models.errors import BundleFormatError, ParityError, UnknownNameError
 
 Outputs = dict[str, NDArray[np.float32]]
+_PROCESSORS = "CPUExecutionProvider"
 
 
 class Engine(Protocol):
     """A loaded graph."""
 
-    def run(self, batch: NDArray[np.float32]) -> Outputs:
-        """Outputs by name, each (n, ...) float32, of a batch (n, H, W, C) float32; safe from several threads."""
+    def run(self, batch: NDArray[np.float32], crowded: bool = False) -> Outputs:
+        """Outputs by name, each (n, ...) float32, of a batch (n, H, W, C) float32; safe from several threads.
+
+        Args:
+            batch: of any size.
+            crowded: whether others run batches at the same time. Then each had better keep to one processor: threads
+                that share a batch wait for each other at every layer.
+        """
         ...
 
 
@@ -28,26 +36,31 @@ class OnnxRuntimeEngine:
     def __init__(self, graph: Path, threads: int) -> None:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        def session(threads: int) -> onnxruntime.InferenceSession:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.log_severity_level = 3
+            return onnxruntime.InferenceSession(str(graph), options, providers=providers)
+
+        providers = _providers()
         try:
-            self._session = onnxruntime.InferenceSession(str(graph), options, providers=_providers())
+            self._alone = session(threads)
+            # A GPU has no use for a second one, and no memory to spare.
+            self._crowded = session(1) if providers == [_PROCESSORS] else self._alone
         except Exception as error:  # the library raises plain RuntimeError families without a common root
             raise BundleFormatError(path=graph, reason="ONNX Runtime cannot load the graph") from error
-        self._input = self._session.get_inputs()[0].name
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._input = self._alone.get_inputs()[0].name
+        self._outputs = [output.name for output in self._alone.get_outputs()]
 
-    def run(self, batch: NDArray[np.float32]) -> Outputs:
-        return dict(zip(self._outputs, self._session.run(self._outputs, {self._input: batch}), strict=True))
+    def run(self, batch: NDArray[np.float32], crowded: bool = False) -> Outputs:
+        session = self._crowded if crowded else self._alone
+        return dict(zip(self._outputs, session.run(self._outputs, {self._input: batch}), strict=True))
 
 
 def _providers() -> list[str]:
     import onnxruntime
 
-    return [
-        one for one in ("CUDAExecutionProvider", "CPUExecutionProvider") if one in onnxruntime.get_available_providers()
-    ]
+    return [one for one in ("CUDAExecutionProvider", _PROCESSORS) if one in onnxruntime.get_available_providers()]
 
 
 class OpenVinoEngine:
@@ -58,22 +71,26 @@ class OpenVinoEngine:
     def __init__(self, graph: Path, threads: int) -> None:
         import openvino
 
-        settings = {
-            "INFERENCE_PRECISION_HINT": self.precision,
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads,
-        }
+        streams = threads or os.cpu_count() or 1
+        # Not pinned: all engines of a machine would choose the same processor, whoever else is at work on it.
+        both = {"INFERENCE_PRECISION_HINT": self.precision, "ENABLE_CPU_PINNING": False}
+        alone = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+        crowded = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
+        core = openvino.Core()
         try:
-            self._compiled = openvino.Core().compile_model(str(graph), "CPU", settings)
+            model = core.read_model(str(graph))
+            self._alone = core.compile_model(model, "CPU", both | alone)
+            self._crowded = core.compile_model(model, "CPU", both | crowded)
         except RuntimeError as error:
             raise BundleFormatError(path=graph, reason="OpenVINO cannot load the graph") from error
-        self._names = [output.get_any_name() for output in self._compiled.outputs]
+        self._names = [output.get_any_name() for output in self._alone.outputs]
         self._of_thread = threading.local()  # an infer request serves one thread at a time
 
-    def run(self, batch: NDArray[np.float32]) -> Outputs:
-        if not hasattr(self._of_thread, "request"):
-            self._of_thread.request = self._compiled.create_infer_request()
-        request = self._of_thread.request
+    def run(self, batch: NDArray[np.float32], crowded: bool = False) -> Outputs:
+        requests = self._of_thread.__dict__.setdefault("requests", {})
+        if crowded not in requests:
+            requests[crowded] = (self._crowded if crowded else self._alone).create_infer_request()
+        request = requests[crowded]
         request.infer([batch])
         return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._names)}
 

@@ -1,11 +1,13 @@
-"""Model inputs that wait for the engine, and leave it as batches."""
+"""Files that wait for the engine, and leave it as batches."""
 
 import asyncio
+import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Condition, Thread
+from math import ceil
+from threading import Condition, Lock, Thread
 from time import perf_counter
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle, Prediction
 from models.errors import OutputError
+from serving.readers import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,13 @@ class Scored:
     """A prediction, and what it took.
 
     Attributes:
-        prediction: of one model input.
-        queue_seconds: that it waited.
+        reading: what is predicted about.
+        prediction: of its model input.
+        queue_seconds: that it waited for others.
         infer_seconds: of its batch.
     """
 
+    reading: Reading
     prediction: Prediction
     queue_seconds: float
     infer_seconds: float
@@ -33,37 +38,53 @@ class Scored:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     bundle: Bundle
-    model_input: NDArray[np.float32]
+    read: Callable[[], Reading]
     since: float
     scored: Future[Scored]
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    reading: Reading
+    seconds: float
+
+
 class Batcher:
-    """Scores batch after batch on one thread; whatever waits for a bundle once the engine is free is its next batch.
+    """Reads and scores batch after batch; what waits for a bundle once a worker is free is its next batch.
 
     So a radiograph that comes alone does not wait, and the more come, the larger the batches. Serve's own batches are
     gathered before there is an engine to score them, which either makes the single one wait or leaves batches of one.
-    The thread takes its next batch by itself: if the event loop handed it over, the engine would wait for the loop.
+
+    There is a worker for each processor, and it reads and scores its batch by itself: handed from thread to thread, or
+    shared by several, a batch waits for whoever is the last. A single radiograph with nobody beside it is scored by all
+    processors. Workers take their next batch by themselves: if the event loop gave it, they would wait for the loop.
 
     Args:
         max_size: of a batch.
-        wait_seconds: that the first of a batch waits for others, though the engine is free.
+        wait_seconds: that the first of a batch waits for others, though a worker is free; 0 to share what waits among
+            the workers, so that none is idle while another has several.
+        workers: 0 for one a processor.
     """
 
-    def __init__(self, max_size: int, wait_seconds: float) -> None:
+    def __init__(self, max_size: int, wait_seconds: float, workers: int) -> None:
         self._max_size = max_size
         self._wait_seconds = wait_seconds
+        self._workers = workers or os.cpu_count() or 1
         self._waiting: deque[_Waiting] = deque()
         self._arrived = Condition()
-        Thread(target=self._work, name="scoring", daemon=True).start()
+        self._turn = Lock()
+        self._at_work = 0
+        for number in range(self._workers):
+            Thread(target=self._work, name=f"scoring-{number}", daemon=True).start()
 
-    async def score(self, bundle: Bundle, model_input: NDArray[np.float32]) -> Scored:
-        """The prediction of what `bundle.preprocess` gave.
+    async def score(self, bundle: Bundle, read: Callable[[], Reading]) -> Scored:
+        """The prediction about what `read` gives, which any thread may be asked to.
 
         Raises:
             OutputError: a score is not finite.
+            Exception: whatever `read` raises.
         """
-        one = _Waiting(bundle, model_input, perf_counter(), Future())
+        one = _Waiting(bundle, read, perf_counter(), Future())
         with self._arrived:
             self._waiting.append(one)
             self._arrived.notify()
@@ -71,30 +92,32 @@ class Batcher:
 
     def _work(self) -> None:
         while True:
-            batch = self._next_batch()
-            if not batch:  # nobody waits for any of them any more
-                continue
-            started = perf_counter()
-            outcomes = _outcomes(batch[0].bundle, [one.model_input for one in batch])
-            seconds = perf_counter() - started
-            for one, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(outcome, Exception):
-                    one.scored.set_exception(outcome)
+            with self._turn:  # one worker at a time waits for what comes
+                batch, crowded = self._next_batch()
+            answers = _answers(batch, crowded)
+            with self._arrived:  # before anybody is told, for who asks next would find a crowd
+                self._at_work -= 1
+            for one, answer in answers:
+                if isinstance(answer, Exception):
+                    one.scored.set_exception(answer)
                 else:
-                    one.scored.set_result(Scored(outcome, started - one.since, seconds))
+                    one.scored.set_result(answer)
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> tuple[list[_Waiting], bool]:
         with self._arrived:
             self._arrived.wait_for(lambda: self._waiting)
             patience = self._waiting[0].since + self._wait_seconds - perf_counter()
             self._arrived.wait_for(lambda: len(self._waiting) >= self._max_size, max(0.0, patience))
-            return self._taken()
+            fair = ceil(len(self._waiting) / self._workers)
+            batch = self._taken(self._max_size if self._wait_seconds else min(self._max_size, fair))
+            self._at_work += 1
+            return batch, self._at_work > 1 or len(batch) > 1 or bool(self._waiting)
 
-    def _taken(self) -> list[_Waiting]:
+    def _taken(self, most: int) -> list[_Waiting]:
         """The longest waiting and those behind it that are for the same bundle; who gave up is left out."""
         batch: list[_Waiting] = []
         others: deque[_Waiting] = deque()
-        while self._waiting and len(batch) < self._max_size:
+        while self._waiting and len(batch) < most:
             one = self._waiting.popleft()
             if batch and one.bundle is not batch[0].bundle:
                 others.append(one)
@@ -104,11 +127,39 @@ class Batcher:
         return batch
 
 
-def _outcomes(bundle: Bundle, inputs: Sequence[NDArray[np.float32]]) -> Sequence[Prediction | Exception]:
-    """Of each input its prediction or what went wrong with it; one that fails does not harm its neighbours."""
+def _answers(batch: Sequence[_Waiting], crowded: bool) -> list[tuple[_Waiting, Scored | Exception]]:
+    """To each what is said of it; one that cannot be read, or fails, does not harm its neighbours."""
+    read = [(one, _read(one)) for one in batch]
+    good = [(one, outcome) for one, outcome in read if isinstance(outcome, _Read)]
+    answers: list[tuple[_Waiting, Scored | Exception]]
+    answers = [(one, outcome) for one, outcome in read if isinstance(outcome, Exception)]
+    if not good:  # nobody waits for any of them any more, or none can be read
+        return answers
+    started = perf_counter()
+    outcomes = _outcomes(batch[0].bundle, [done.reading.model_input for _, done in good], crowded)
+    seconds = perf_counter() - started
+    for (one, done), outcome in zip(good, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            answers.append((one, outcome))
+        else:
+            waited = started - one.since - done.seconds
+            answers.append((one, Scored(done.reading, outcome, waited, seconds)))
+    return answers
+
+
+def _read(one: _Waiting) -> _Read | Exception:
+    began = perf_counter()
     try:
-        return bundle.score(inputs)
+        return _Read(one.read(), perf_counter() - began)
+    except Exception as error:  # whatever it is, it is the answer to this one alone
+        return error
+
+
+def _outcomes(bundle: Bundle, inputs: Sequence[NDArray[np.float32]], crowded: bool) -> Sequence[Prediction | Exception]:
+    """Of each input its prediction or what went wrong with it."""
+    try:
+        return bundle.score(inputs, crowded)
     except OutputError as error:
-        return [error] if len(inputs) == 1 else [_outcomes(bundle, [one])[0] for one in inputs]
+        return [error] if len(inputs) == 1 else [_outcomes(bundle, [one], crowded)[0] for one in inputs]
     except Exception as error:
         return [error] * len(inputs)

@@ -53,7 +53,9 @@ def load(reference: str, settings: Settings, threads: int) -> Bundle:
     folder = kept_bundle(settings.registry_folder, digest)
     verify_bundle(folder, settings.keys.trusted)
     bundle = load_bundle(folder, digest, settings.engine, threads)
-    bundle.predict([Radiograph(np.zeros((64, 64), np.uint8))])  # an engine's first run takes longer
+    black = bundle.preprocess(Radiograph(np.zeros((64, 64), np.uint8)))
+    for crowded in (False, True):
+        bundle.score([black], crowded)  # an engine's first run takes longer
     if settings.engine in REDUCED:
         _check_precision(bundle, settings.engine, threads)
     return bundle

@@ -39,7 +39,7 @@ class Predictor:
         self._settings = settings
         limits = ReadingLimits(settings.max_upload_bytes, settings.max_pixels)
         self._readers = Readers(limits, settings.reading_workers, settings.request_timeout_seconds)
-        self._batcher = Batcher(settings.max_batch_size, settings.batch_wait_seconds)
+        self._batcher = Batcher(settings.max_batch_size, settings.batch_wait_seconds, settings.engine_threads)
         self._loader = ThreadPoolExecutor(1, "loading")
         self._loading: set[asyncio.Future[Bundle]] = set()
         self._recorder = RayRecorder((FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS))
@@ -132,8 +132,9 @@ class Predictor:
 
     async def _answer(self, model: ModelName, data: bytes, with_film: bool) -> Answer:
         bundle = await self.prepare(model)
-        reading = await self._readers.read(data, bundle.manifest.preprocessing, with_film)
-        scored = await self._batcher.score(bundle, reading.model_input)
+        read = await self._readers.ready(data, bundle.manifest.preprocessing, with_film)
+        scored = await self._batcher.score(bundle, read)
+        reading = scored.reading
         seconds = {
             "decode": reading.decode_seconds,
             "preprocess": reading.preprocess_seconds,

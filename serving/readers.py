@@ -3,10 +3,10 @@
 import asyncio
 import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -74,7 +74,7 @@ def read(data: bytes, preprocessor: Preprocessor, limits: ReadingLimits, with_fi
 
 
 class Readers:
-    """Small PNG and JPEG are read by threads of this process; DICOM, and all that is large, by processes.
+    """Small PNG and JPEG are read by whoever scores them; DICOM, and all that is large, before and by processes.
 
     A DICOM file may hold any of a dozen encodings, some of whose decoders are C code that a malicious file may crash:
     then its process ends, the file is refused, and another process takes its place. Pillow's PNG and JPEG decoders are
@@ -82,7 +82,7 @@ class Readers:
 
     Args:
         limits: what is refused unread.
-        workers: how many threads, and how many processes; 0 for as many as processors.
+        workers: how many processes; 0 for as many as processors.
         timeout_seconds: after which a process that still reads is ended.
     """
 
@@ -90,7 +90,6 @@ class Readers:
         self._limits = limits
         self._timeout_seconds = timeout_seconds
         self._workers = workers or os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(self._workers, "reading")
         # Not forked: this process has threads. The server that the others are forked from has imported the readers.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
@@ -101,20 +100,19 @@ class Readers:
         for job in [self._processes.schedule(os.getpid) for _ in range(self._workers)]:
             job.result()
 
-    async def read(self, data: bytes, preprocessor: Preprocessor, with_film: bool = False) -> Reading:
-        """As `read`, elsewhere than in this thread.
+    async def ready(self, data: bytes, preprocessor: Preprocessor, with_film: bool = False) -> Callable[[], Reading]:
+        """What gives the same as `read` when it is called, and raises the same, also where a decoder crashed.
 
         Raises:
-            RadiographError: the file is no readable, usable radiograph; also where its decoder crashed.
+            RadiographError: a file that a process has read already is no readable, usable radiograph.
         """
         if _is_small(data):
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, read, data, preprocessor, self._limits, with_film)
+            return partial(read, data, preprocessor, self._limits, with_film)
         arguments = (data, preprocessor, self._limits, with_film)
         with _refusing():
             job = self._processes.schedule(read, args=arguments, timeout=self._timeout_seconds)
             reading: Reading = await asyncio.wrap_future(job)
-        return reading
+        return lambda: reading
 
     def radiograph(self, data: bytes) -> Radiograph:
         """The radiograph in a file, whatever its size read by a process while this thread waits; raises as `read`."""
@@ -124,8 +122,7 @@ class Readers:
         return radiograph
 
     def close(self) -> None:
-        """Ends the threads and processes; whatever they read is given up."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Ends the processes; whatever they read is given up."""
         self._processes.stop()
         self._processes.join()
 

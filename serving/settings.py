@@ -32,9 +32,9 @@ class Settings(BaseSettings):
         trusted_keys: the folder of public keys whose signatures count; empty for the one beside it.
         engine: a key of `models.engine.ENGINES`, or of `REDUCED` where its parity gate lets the bundle.
         max_replicas: of the front door, each with its models. With `engine_threads` at 0 there is one on a machine.
-        engine_threads: of one replica's engine, which Ray then reserves processors for; 0 for one a processor.
-        reading_workers: of one replica, threads for small pictures and as many processes for others; 0 for one a
-            processor.
+        engine_threads: of one replica, that read small pictures and score, and which Ray then reserves processors for;
+            0 for one a processor.
+        reading_workers: of one replica, processes that read DICOM and large pictures; 0 for one a processor.
         models_in_memory: of one replica; the one that was not asked for longest makes room for another.
         shadow_percent: of the answers, whose radiographs a shadow gets a copy of; 0 does without shadows.
         max_waiting_copies: for shadows; beyond them none is made.
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
         canary_max_slowdown: of a canary's median answer, times production's.
         canary_min_answers: of both, before their times are compared.
         max_batch_size: radiographs scored at once; on processors, more than a few cost more than one by one.
-        batch_wait_seconds: how long the first of a batch waits for others while the engine is free.
+        batch_wait_seconds: how long the first of a batch waits for others though a thread of the engine is free.
         max_waiting_requests: at work or waiting, of one replica; more are turned away with 503.
         max_upload_bytes: of one request.
         max_held_bytes: of all files of one replica that are being received or answered; beyond, 503.

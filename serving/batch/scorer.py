@@ -64,7 +64,7 @@ class Scorer:
         self._readers = Readers(work.limits, settings.reading_workers, settings.request_timeout_seconds)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        self._batcher = Batcher(_AT_ONCE, wait_seconds=0)
+        self._batcher = Batcher(_AT_ONCE, wait_seconds=0, workers=settings.engine_threads)
         self._under_way = asyncio.Semaphore(UNDER_WAY)
 
     def __call__(self, files: pa.Table) -> pa.Table:
@@ -80,9 +80,9 @@ class Scorer:
             file = one["file"][0].as_py()
             try:
                 contents = await self._contents(file, one)
-                reading = await self._readers.read(contents, self._bundle.manifest.preprocessing)
-                scored = await self._batcher.score(self._bundle, reading.model_input)
-                answer = prediction_response(self._bundle, self._work.model, scored.prediction, reading.tags)
+                read = await self._readers.ready(contents, self._bundle.manifest.preprocessing)
+                scored = await self._batcher.score(self._bundle, read)
+                answer = prediction_response(self._bundle, self._work.model, scored.prediction, scored.reading.tags)
             except (RadiographError, UnreadableFileError, OutputError) as error:
                 return rows.failed(file, self._work.model, error)
             return rows.answered(file, answer)

@@ -1,12 +1,13 @@
 """How fast `thorax batch` is beside the same work in one process, which neither lists nor writes anything.
 
-python -m tests.bench.batching [COUNT] [BUNDLE]
+python -m tests.bench.batching [COUNT] [ROUNDS]
 """
 
+import os
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -33,7 +34,6 @@ from serving.settings import Settings
 COUNT, SIDE_PX, ROUNDS = 1_000, 1024, 3
 BUNDLE = Path("data/released/thoracic")
 _NICENESS = 15  # of Ray's workers: what else this machine does holds up either contender alike
-_CANDIDATES = ((2, 2), (2, 4), (4, 4), (2, 8))  # reading threads, radiographs at once
 _TRIED = 100
 
 
@@ -49,26 +49,47 @@ def simulated(count: int, folder: Path) -> Path:
     return folder
 
 
-def alone(bundle: Bundle, paths: list[Path], threads: int, at_once: int) -> float:
-    """Radiographs a second where threads of this process read and prepare, and this one scores."""
+def ahead(bundle: Bundle, paths: list[Path], at_once: int) -> None:
+    """Threads of this process read and prepare, and this one scores with all processors."""
+    threads = os.cpu_count() or 1
 
-    def prepared(path: Path) -> Any:
-        return bundle.preprocess(read_radiograph(path.read_bytes()))
-
-    def ahead(pool: ThreadPoolExecutor) -> Iterator[Any]:
+    def prepared(pool: ThreadPoolExecutor) -> Iterator[Any]:
         waiting: deque[Future[Any]] = deque()
         for path in paths:
-            waiting.append(pool.submit(prepared, path))
+            waiting.append(pool.submit(_prepared, bundle, path))
             if len(waiting) > threads + at_once:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
-    started = perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        inputs = ahead(pool)
+        inputs = prepared(pool)
         while batch := list(islice(inputs, at_once)):
             bundle.score(batch)
+
+
+def side_by_side(bundle: Bundle, paths: list[Path], at_once: int) -> None:
+    """A thread for each processor reads, prepares and scores by itself."""
+
+    def work(first: int) -> None:
+        bundle.score([_prepared(bundle, path) for path in paths[first : first + at_once]], crowded=True)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(work, range(0, len(paths), at_once)):
+            pass
+
+
+def _prepared(bundle: Bundle, path: Path) -> Any:
+    return bundle.preprocess(read_radiograph(path.read_bytes()))
+
+
+_CANDIDATES = tuple((way, at_once) for way in (ahead, side_by_side) for at_once in (2, 4, 8))
+
+
+def alone(bundle: Bundle, paths: list[Path], way: Callable[..., None], at_once: int) -> float:
+    """Radiographs a second in this process."""
+    started = perf_counter()
+    way(bundle, paths, at_once)
     return len(paths) / (perf_counter() - started)
 
 
@@ -104,7 +125,7 @@ def batched(bundle: Path, folder: Path, output: Path) -> float:
     return timed.rows / timed.seconds
 
 
-def batch_rate(count: int = COUNT, path: Path = BUNDLE) -> dict[str, float]:
+def batch_rate(count: int = COUNT, rounds: int = ROUNDS) -> dict[str, float]:
     """The rates of both, and the median over the rounds of their ratio."""
     import ray
 
@@ -112,14 +133,14 @@ def batch_rate(count: int = COUNT, path: Path = BUNDLE) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch, background:
         folder = simulated(count, Path(scratch) / "in")
         paths = sorted(folder.iterdir())
-        bundle = background.submit(load_bundle, path).result()
+        bundle = background.submit(load_bundle, BUNDLE).result()
         tried = {how: background.submit(alone, bundle, paths[:_TRIED], *how).result() for how in _CANDIDATES}
         best = max(tried, key=lambda how: tried[how])
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
         rates = []
-        for number in range(ROUNDS):
+        for number in range(rounds):
             one = background.submit(alone, bundle, paths, *best).result()
-            rates.append((one, batched(path, folder, Path(scratch) / f"out{number}")))
+            rates.append((one, batched(BUNDLE, folder, Path(scratch) / f"out{number}")))
         ray.shutdown()
     return {
         "in one process, images/s": median(one for one, _ in rates),
@@ -128,8 +149,8 @@ def batch_rate(count: int = COUNT, path: Path = BUNDLE) -> dict[str, float]:
     }
 
 
-def main(count: str = str(COUNT), bundle: str = str(BUNDLE)) -> None:
-    for what, figure in batch_rate(int(count), Path(bundle)).items():
+def main(count: str = str(COUNT), rounds: str = str(ROUNDS)) -> None:
+    for what, figure in batch_rate(int(count), int(rounds)).items():
         sys.stdout.write(f"{what}\t{figure:.2f}\n")
 
 

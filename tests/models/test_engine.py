@@ -43,6 +43,14 @@ def test_a_batch_equals_its_images_one_by_one(engine, batch):
         np.testing.assert_allclose(single, whole[name], atol=1e-5)
 
 
+def test_a_crowd_changes_nothing(engine, batch):
+    alone = engine.run(batch)
+    with ThreadPoolExecutor(4) as pool:
+        for crowded in pool.map(lambda _: engine.run(batch, crowded=True), range(8)):
+            for name in OUTPUTS:
+                np.testing.assert_allclose(crowded[name], alone[name], atol=1e-5)
+
+
 def test_outputs_stay_when_the_engine_runs_again(engine, batch):
     first = engine.run(batch)
     kept = {name: value.copy() for name, value in first.items()}
@@ -95,7 +103,7 @@ class Shifted:
     def __init__(self, engine, by):
         self.engine, self.by = engine, np.float32(by)
 
-    def run(self, batch):
+    def run(self, batch, crowded=False):
         outputs = self.engine.run(batch)
         return outputs | {"scores": outputs["scores"] + self.by}
 

@@ -26,7 +26,7 @@ class StubEngine:
     def __init__(self, answer: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]):
         self._answer = answer
 
-    def run(self, batch):
+    def run(self, batch, crowded=False):
         scores, maps = self._answer(batch)
         return {
             "logits": np.log(scores / (1 - scores)),

@@ -29,6 +29,10 @@ class Endless:
         time.sleep(3600)
 
 
+async def reading(readers, data, preprocessor, with_film=False):
+    return (await readers.ready(data, preprocessor, with_film))()
+
+
 @pytest.fixture(scope="module")
 def readers():
     readers = Readers(ReadingLimits(), workers=2, timeout_seconds=60)
@@ -51,14 +55,14 @@ def png():
 def test_a_file_gives_the_same_wherever_it_is_read(readers, preprocessor, chest_dicom, png):
     for data in (png, chest_dicom.read_bytes()):
         here = read(data, preprocessor, ReadingLimits())
-        there = asyncio.run(readers.read(data, preprocessor))
+        there = asyncio.run(reading(readers, data, preprocessor))
         assert (there.model_input == here.model_input).all()
         assert there.tags == here.tags
         assert there.film is None
 
 
 def test_the_radiograph_comes_along_where_it_is_asked_for(readers, preprocessor, chest_dicom):
-    film = asyncio.run(readers.read(chest_dicom.read_bytes(), preprocessor, with_film=True)).film
+    film = asyncio.run(reading(readers, chest_dicom.read_bytes(), preprocessor, with_film=True)).film
     radiograph = read_radiograph_file(chest_dicom)
     assert (film.radiograph.levels == radiograph.levels).all()
     assert film.region == preprocessor.region(radiograph)
@@ -66,16 +70,16 @@ def test_the_radiograph_comes_along_where_it_is_asked_for(readers, preprocessor,
 
 def test_errors_arrive_as_they_were_raised(readers, preprocessor, chest_dicom):
     with pytest.raises(UnknownFormatError):
-        asyncio.run(readers.read(b"no radiograph", preprocessor))
+        asyncio.run(reading(readers, b"no radiograph", preprocessor))
     with pytest.raises(MalformedFileError):
-        asyncio.run(readers.read(chest_dicom.read_bytes()[:-1000], preprocessor))
+        asyncio.run(reading(readers, chest_dicom.read_bytes()[:-1000], preprocessor))
 
 
 def test_a_file_that_crashes_its_decoder_is_refused_and_its_neighbours_are_read(readers, preprocessor, chest_dicom):
     data = chest_dicom.read_bytes()
 
     async def ask():
-        asked = [readers.read(data, Crashing() if number in {2, 5} else preprocessor) for number in range(8)]
+        asked = [reading(readers, data, Crashing() if number in {2, 5} else preprocessor) for number in range(8)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
     outcomes = asyncio.run(ask())
@@ -91,8 +95,8 @@ def test_a_decoder_that_does_not_end_is_ended(preprocessor, chest_dicom):
     data = chest_dicom.read_bytes()
     try:
         with pytest.raises(MalformedFileError, match="did not end"):
-            asyncio.run(readers.read(data, Endless()))
-        assert asyncio.run(readers.read(data, preprocessor)).model_input.any()
+            asyncio.run(reading(readers, data, Endless()))
+        assert asyncio.run(reading(readers, data, preprocessor)).model_input.any()
     finally:
         readers.close()
 
@@ -102,9 +106,9 @@ def test_large_files_do_not_hold_up_small_ones(preprocessor, chest_dicom, png):
 
     async def ask():
         await asyncio.to_thread(readers.begin)
-        held_up = [asyncio.create_task(readers.read(chest_dicom.read_bytes(), Endless())) for _ in range(4)]
+        held_up = [asyncio.create_task(reading(readers, chest_dicom.read_bytes(), Endless())) for _ in range(4)]
         await asyncio.sleep(0.1)
-        small = await asyncio.wait_for(readers.read(png, preprocessor), 30)
+        small = await asyncio.wait_for(reading(readers, png, preprocessor), 30)
         for task in held_up:
             task.cancel()
         return small

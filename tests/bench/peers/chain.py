@@ -28,9 +28,15 @@ class Read:
 
 
 class Chain:
-    """The released bundle and an engine of so many threads, 0 for one a processor; safe from several threads."""
+    """The released bundle and an engine; safe from several threads.
 
-    def __init__(self, threads: int) -> None:
+    Args:
+        threads: of the engine; 0 for one a processor.
+        crowded: whether several threads ask at the same time, see `models.engine.Engine.run`.
+    """
+
+    def __init__(self, threads: int, crowded: bool = False) -> None:
+        self._crowded = crowded
         self._bundle = load_bundle(RELEASED, threads=threads)
         self._name = ModelName(name=self._bundle.manifest.name, version="1", digest=self._bundle.digest)
 
@@ -39,7 +45,7 @@ class Chain:
         return Read(self._bundle.preprocess(radiograph), radiograph.tags)
 
     def responses(self, batch: Sequence[Read]) -> list[PredictionResponse]:
-        predictions = self._bundle.score([one.model_input for one in batch])
+        predictions = self._bundle.score([one.model_input for one in batch], self._crowded)
         return [
             prediction_response(self._bundle, self._name, prediction, one.tags)
             for one, prediction in zip(batch, predictions, strict=True)

@@ -60,10 +60,10 @@ PEERS = {
         ready="/docs",
         field="",
         settings=(
-            _WHOLE | {"THREADS": "2"},
-            _WHOLE | {"THREADS": "4"},
-            _HALVES | {"THREADS": "1"},
-            _HALVES | {"THREADS": "2"},
+            _WHOLE | {"THREADS": "2", "CROWDED": "0"},
+            _WHOLE | {"THREADS": "2", "CROWDED": "1"},
+            _WHOLE | {"THREADS": "4", "CROWDED": "1"},
+            _HALVES | {"THREADS": "1", "CROWDED": "0"},
         ),
     ),
     "BentoML": Peer(

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from tests.bench.peers.chain import Chain
 
 app = FastAPI()
-chain = Chain(int(os.environ["ENGINE_THREADS"]))
+chain = Chain(int(os.environ["ENGINE_THREADS"]), crowded=os.environ["CROWDED"] == "1")
 pool = ThreadPoolExecutor(int(os.environ["THREADS"]))
 
 

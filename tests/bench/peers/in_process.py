@@ -21,7 +21,8 @@ class InProcess:
         self._data = data
         processors = os.cpu_count() or 1
         self._chain = Chain(threads=0)
-        self._of_processor = [Chain(threads=1) for _ in range(processors)]
+        self._crowded = Chain(threads=0, crowded=True)
+        self._processors = processors
         self._pool = ThreadPoolExecutor(processors)
         trials = {
             (way, size): self._rate(way, size, _TRIAL_SECONDS)
@@ -60,12 +61,12 @@ class InProcess:
         return [self._pool.submit(self._chain.read, self._data) for _ in range(size)]
 
     def _side_by_side(self, size: int, until: float) -> int:
-        """Each processor has an engine and reads and scores by itself."""
+        """A thread for each processor reads and scores by itself."""
 
-        def work(chain: Chain) -> int:
+        def work(_: int) -> int:
             answers = 0
             while perf_counter() < until:
-                answers += len(chain.answers([chain.read(self._data) for _ in range(size)]))
+                answers += len(self._crowded.answers([self._crowded.read(self._data) for _ in range(size)]))
             return answers
 
-        return sum(self._pool.map(work, self._of_processor))
+        return sum(self._pool.map(work, range(self._processors)))
