@@ -179,8 +179,8 @@ def front_door(settings: Settings) -> Any:
     Ray lets 5 requests at a time into a replica unless told otherwise; here the predictor says how many it takes, and
     whoever is turned away or uploads needs room besides.
     """
-    threads, most = settings.engine_threads, settings.max_replicas
-    scaling = {"min_replicas": 1, "max_replicas": most, "target_ongoing_requests": _BUSY} if most > 1 else None
+    threads, fewest, most = settings.engine_threads, settings.min_replicas, settings.max_replicas
+    scaling = {"min_replicas": fewest, "max_replicas": most, "target_ongoing_requests": _BUSY} if most > 1 else None
     return serve.deployment(
         Api,
         name="api",

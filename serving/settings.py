@@ -31,7 +31,8 @@ class Settings(BaseSettings):
         signing_key: the file of the private key; empty for the one that `thorax registry keygen` makes.
         trusted_keys: the folder of public keys whose signatures count; empty for the one beside it.
         engine: a key of `models.engine.ENGINES`, or of `REDUCED` where its parity gate lets the bundle.
-        max_replicas: of the front door, each with its models. With `engine_threads` at 0 there is one on a machine.
+        min_replicas, max_replicas: of the front door, each with its models. With `engine_threads` at 0 there is one on
+            a machine.
         engine_threads: of one replica, that read small pictures and score, and which Ray then reserves processors for;
             0 for one a processor.
         reading_workers: of one replica, processes that read DICOM and large pictures; 0 for one a processor.
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     signing_key: str = ""
     trusted_keys: str = ""
     engine: str = "openvino"
+    min_replicas: PositiveInt = 1
     max_replicas: PositiveInt = 1
     engine_threads: Annotated[int, Field(ge=0)] = 0
     reading_workers: Annotated[int, Field(ge=0)] = 0
@@ -114,6 +116,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"host: expected a loopback address such as 127.0.0.1, but received {self.host}: this release has no "
                 "authentication yet, so it does not answer the network; put an authenticating TLS proxy in front"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _from_fewest_to_most(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"min_replicas: expected at most max_replicas, {self.max_replicas}, but received {self.min_replicas}"
             )
         return self
 

@@ -11,8 +11,8 @@ def deployment(**settings):
 
 
 def test_replicas_come_and_go_with_the_requests_as_far_as_the_settings_let_them():
-    scaling = deployment(max_replicas=5).autoscaling_config
-    assert (scaling.min_replicas, scaling.max_replicas) == (1, 5)
+    scaling = deployment(min_replicas=2, max_replicas=5).autoscaling_config
+    assert (scaling.min_replicas, scaling.max_replicas) == (2, 5)
     assert scaling.target_ongoing_requests < Settings().max_waiting_requests
 
 

@@ -18,8 +18,8 @@ _SETTLING_SECONDS = 5
 
 
 @contextmanager
-def service() -> Iterator[Service]:
-    """`thorax serve`, as `make demo` starts it, with a registry of its own, once all of it has started.
+def service(**settings: object) -> Iterator[Service]:
+    """`thorax serve` with these settings, else as `make demo` starts it, once all of it has started.
 
     The front door answers some ten seconds before the page does, which starts meanwhile.
     """
@@ -28,7 +28,7 @@ def service() -> Iterator[Service]:
         registry = registry_in(folder)
         for model in _MODELS:
             registry.promote(registry.register(RELEASED.with_name(model), {}, "bench"), "bench")
-        with running_service(Path(scratch), registry_folder=folder, page=True) as running:
+        with running_service(Path(scratch), registry_folder=folder, page=True, **settings) as running:
             _wait_for_page(running)
             sleep(_SETTLING_SECONDS)
             yield running
