@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from models.radiograph import Radiograph
+from models.radiograph import GreyLevels, Radiograph
 
 _MOST_OPAQUE = 0.6
 VIRIDIS = (
@@ -20,6 +20,8 @@ VIRIDIS = (
 the colour-blind, and, unlike cividis, nowhere grey as the radiograph is."""
 
 _NARROWEST_PX = 360
+_BAND_ROWS = 32
+"""That are coloured at a time: what is made on the way stays in the processor's cache."""
 _LEGEND = ("low", "high")
 
 
@@ -60,14 +62,20 @@ def overlay(
     Returns:
         (H, W, 3) uint8, red, green and blue.
     """
-    levels = radiograph.levels
-    grey = levels if levels.dtype == np.uint8 else cv2.convertScaleAbs(levels, alpha=1 / 257)
-    steps = cv2.convertScaleAbs(heat, alpha=255)
-    shown = cv2.multiply(grey, cv2.LUT(steps, _KEPT), scale=1 / 255)
-    colours = cv2.add(cv2.merge([shown] * 3), cv2.applyColorMap(steps, _LAID)).astype(np.uint8, copy=False)
+    colours = np.empty((*heat.shape, 3), np.uint8)
+    for top in range(0, len(colours), _BAND_ROWS):
+        band = slice(top, top + _BAND_ROWS)
+        colours[band] = _laid_over(radiograph.levels[band], heat[band])
     if outline is not None:
         colours[outline] = 255
     return colours
+
+
+def _laid_over(levels: GreyLevels, heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    grey = levels if levels.dtype == np.uint8 else cv2.convertScaleAbs(levels, alpha=1 / 257)
+    steps = cv2.convertScaleAbs(heat, alpha=255)
+    shown = cv2.multiply(grey, cv2.LUT(steps, _KEPT), scale=1 / 255)
+    return cv2.add(cv2.merge([shown] * 3), cv2.applyColorMap(steps, _LAID)).astype(np.uint8, copy=False)
 
 
 def captioned(colours: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.uint8]:
