@@ -52,10 +52,11 @@ def running(settings: Settings) -> Iterator[str]:
     """The service, answering at the address it gives until the block ends; a termination signal is a Ctrl-C to it.
 
     Raises:
-        SettingsError: a port is taken.
+        SettingsError: a port is taken, or this machine has no room for the replicas.
         RegistryError, BundleError: see `serving.app.build`.
         StartError: Ray does not start; all others are raised before.
     """
+    _check_room(settings)
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     _check_free("THORAX_PORT", settings.host, settings.port)
@@ -157,6 +158,18 @@ def _is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _check_room(settings: Settings) -> None:
+    """Ray would wait for ever for processors that this machine does not have."""
+    processors = os.cpu_count() or 1
+    most = processors // settings.engine_threads if settings.engine_threads else 1
+    if settings.min_replicas > most:
+        reason = (
+            f"expected at most {most} on this machine, which has {processors} processors, with THORAX_ENGINE_THREADS="
+            f"{settings.engine_threads}, but received {settings.min_replicas}; ask for fewer, or set fewer threads"
+        )
+        raise SettingsError(where="THORAX_MIN_REPLICAS", reason=reason)
 
 
 def _check_free(name: str, host: str, port: int) -> None:

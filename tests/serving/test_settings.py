@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from models.errors import SettingsError
 from models.signing import Keys
+from serving.service import running
 from serving.settings import Settings, load_settings
 
 EXAMPLE = dotenv_values(Path(__file__).parents[2] / ".env.example")
@@ -164,3 +165,11 @@ def test_keys_lie_in_the_registrys_folder_unless_others_are_set():
 def test_the_registry_is_a_file_in_its_folder_unless_an_address_is_set():
     assert Settings(registry_folder=Path("/srv")).registry_address == "sqlite:////srv/mlflow.db"
     assert Settings(registry_uri="http://mlflow:5000").registry_address == "http://mlflow:5000"
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_more_replicas_than_this_machine_has_room_for_are_refused_before_ray_starts(threads):
+    many = (os.cpu_count() or 1) + 1
+    settings = Settings(engine_threads=threads, min_replicas=many, max_replicas=many)
+    with pytest.raises(SettingsError, match="THORAX_MIN_REPLICAS"), running(settings):
+        pass
