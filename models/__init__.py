@@ -5,6 +5,7 @@ findings        the label vocabulary: findings, their codes, tasks
 radiograph      the picture type
 reading         bytes -> Radiograph, through dicom or raster
 preprocessing   Radiograph -> model input, frozen into the bundle
+resizing        any size -> the size that weights want
 backbones       a table of feature extractors, and what they begin with
 heads           what stands on a backbone, of the layers in head_layer
 losses          what a network learns from

@@ -5,10 +5,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from models.radiograph import GreyLevels, Radiograph
+from models.resizing import resized
 
 _LOOKED_AT_PX = 256
 _FLAT = 0.06
@@ -63,10 +63,7 @@ class Preprocessor(BaseModel):
             region: of it, where that is known already.
         """
         left, top, right, bottom = region or self.region(radiograph)
-        # Not by Pillow's box, whose filter mixes what lies around it into the outermost pixels.
-        picture = Image.fromarray(Radiograph(radiograph.levels[top:bottom, left:right]).pixels)
-        resized = picture.resize((self.width_px, self.height_px), Image.Resampling.BILINEAR)
-        grey = np.clip(np.asarray(resized, dtype=np.float32), 0.0, 1.0)
+        grey = np.clip(resized(radiograph.levels[top:bottom, left:right], self.height_px, self.width_px), 0.0, 1.0)
         return _equalised(grey) if self.tone == "equalised" else grey
 
     def model_input(self, grey: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,13 +85,24 @@ def _inner(seen: GreyLevels, side: int, step: int) -> tuple[int, int]:
 
     A row is flat where its greys, but for 2 % at either end such as a marker's, differ by less than 6 % of the scale.
     """
-    low, high = np.percentile(seen, [2, 98], axis=1)
-    rich = np.flatnonzero(high - low >= _FLAT * np.iinfo(seen.dtype).max)
+    # In 16 bits, which NumPy sorts by vector instructions; 8 take it ten times as long.
+    ordered = np.sort(seen.astype(np.uint16), axis=1)
+    difference = _quantile(ordered, 0.98) - _quantile(ordered, 0.02)
+    rich = np.flatnonzero(difference >= _FLAT * np.iinfo(seen.dtype).max)
     most = int(_MOST_CROPPED * len(seen))
     if not len(rich):
         return 0, side
     first, last = min(int(rich[0]), most), max(int(rich[-1]), len(seen) - 1 - most)
     return first * step, min(side, (last + 1) * step)
+
+
+def _quantile(ordered: NDArray[np.uint16], share: float) -> NDArray[np.float64]:
+    """Of each row, whose values ascend: that which so many are below; straight between two of them."""
+    at = share * (ordered.shape[1] - 1)
+    below = int(at)
+    pair = ordered[:, below : below + 2].astype(np.float64)
+    quantile: NDArray[np.float64] = pair[:, 0] + (at - below) * (pair[:, -1] - pair[:, 0])
+    return quantile
 
 
 def _equalised(grey: NDArray[np.float32]) -> NDArray[np.float32]:
