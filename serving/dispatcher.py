@@ -82,7 +82,7 @@ class Dispatcher:
         Raises:
             ModelNotFoundError: no such model serves.
         """
-        known = {standing.name.name: standing for standing in self._lineup.models}
+        known = {standing.description.name: standing for standing in self._lineup.models}
         standing = next(iter(known.values())) if name is None else known.get(name)
         if standing is None:
             raise ModelNotFoundError(wanted=f"serving model {str(name)[:100]!r}", known=", ".join(known))
@@ -103,9 +103,9 @@ class Dispatcher:
             OverloadedError, DeadlineError: there is no answer now.
             BundleError: the model cannot be loaded, or its network fails at this file.
         """
-        standing = self.standing(name)
+        model = self.standing(name).name
         deadline = perf_counter() + self._settings.request_timeout_seconds
-        canary, shadow = self._lineup.canary_of(standing.name.name), self._lineup.shadow_of(standing.name.name)
+        canary, shadow = self._lineup.canary_of(model.name), self._lineup.shadow_of(model.name)
         if canary is not None and await asyncio.to_thread(takes, canary, data):
             share = perf_counter() + self._settings.request_timeout_seconds / 2
             try:
@@ -115,7 +115,7 @@ class Dispatcher:
                     raise
                 log.warning("canary failed", model=canary.standing.name.reference, error=type(error).__name__)
         started = perf_counter()
-        answer = await self._watched(canary, standing.name, data, channel, with_film, deadline)
+        answer = await self._watched(canary, model, data, channel, with_film, deadline)
         self._copy(shadow, data, answer.response, perf_counter() - started)
         return answer
 

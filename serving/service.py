@@ -29,6 +29,8 @@ _RAY_ENVIRONMENT = {
     "RAY_worker_niceness": "0",
     # How often the controller looks; at its default of a tenth of a second that takes a processor some 6 % of its time.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    # Serve's own figures, which ours hold, too: HAProxy would write a line of each request, which Python would read.
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
     # HAProxy's own pages, on every address of the machine; they count requests and name no patient.
     "RAY_SERVE_HAPROXY_METRICS_PORT": "9101",
     "RAY_SERVE_HAPROXY_STATS_PORT": "8404",

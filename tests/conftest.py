@@ -1,6 +1,7 @@
 """What several rooms' tests stand on: small real bundles, registry and service, and the real DICOM files."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -207,9 +208,15 @@ def own_ports() -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody is handed meanwhile: Linux hands out those from 32768 on, and a service's own begin at 30000."""
+    for port in random.sample(range(10_000, 30_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("Expected a free port from 10000 to 29999, but none of a hundred is.")
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ def page_app(connect: Callable[[], Platform], read: Reader = read_radiograph, ma
         run_history=False,  # by default each run is kept in the browser's storage
         ssr_mode=False,
     )
-    # The page queues nothing, and Gradio would look a thousand times a second.
-    blocks._queue.sleep_when_free = _LOOK_SECONDS
+    # The page queues nothing and shows no progress; Gradio would look a thousand, and a hundred, times a second.
+    blocks._queue.sleep_when_free = blocks._queue.progress_update_sleep_when_free = _LOOK_SECONDS
     return mounted
 
 
