@@ -13,13 +13,13 @@ from models.reading import ReadingLimits
 from monitoring.backends import RayRecorder
 from monitoring.metrics import FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS
 from serving.answering import Answer, prediction_response
-from serving.batcher import Batcher, Scored
+from serving.batcher import Batcher
 from serving.errors import RETRY_AFTER_SECONDS
 from serving.loading import load
 from serving.logs import logger
 from serving.priority import step_back
 from serving.readers import Readers
-from serving.schemas import ModelName, PredictionResponse
+from serving.schemas import ModelName
 from serving.settings import Settings
 
 log = logger()
@@ -125,27 +125,15 @@ class Predictor:
             raise
         finally:
             self.at_work -= 1
-        self._soon(self._record, model, channel, answer.response)
-        return answer
-
-    def _soon(self, record: Callable[..., None], *arguments: object) -> None:
-        """Once whoever waits has been answered: two dozen measurements take longer than all else that is done here."""
-        asyncio.get_running_loop().call_soon(record, *arguments)
-
-    def _record(self, model: ModelName, channel: str, response: PredictionResponse) -> None:
-        for one in response.findings:
+        for one in answer.response.findings:
             self._recorder.observe(FINDING_SCORE, one.score, model=model.name, finding=one.finding)
         self._count(model, channel, "answered")
+        return answer
 
     async def _answer(self, model: ModelName, data: bytes, with_film: bool) -> Answer:
         bundle = await self.prepare(model)
         read = await self._readers.ready(data, bundle.manifest.preprocessing, with_film)
         scored = await self._batcher.score(bundle, read)
-        self._soon(self._record_phases, bundle, scored)
-        response = prediction_response(bundle, model, scored.prediction, scored.reading.tags)
-        return Answer(response, bundle, scored.prediction, scored.reading.film)
-
-    def _record_phases(self, bundle: Bundle, scored: Scored) -> None:
         reading = scored.reading
         seconds = {
             "decode": reading.decode_seconds,
@@ -155,6 +143,8 @@ class Predictor:
         }
         for phase, taken in seconds.items():
             self._observe_seconds(bundle, phase, taken)
+        response = prediction_response(bundle, model, scored.prediction, reading.tags)
+        return Answer(response, bundle, scored.prediction, reading.film)
 
     async def draw(self, answer: Answer, finding: str, drawn: Callable[[Answer, str], bytes]) -> bytes:
         """What `drawn` makes of an answer and a finding; raises as `drawn` does."""

@@ -91,6 +91,7 @@ def overload() -> dict[str, float]:
         before = rss_mib(replica)
         made = flood(url, picture, TIMES_THE_PEAK * peak, FLOOD_SECONDS)
         after = rss_mib(replica)
+        peak = (peak + load(url, picture, LOAD_SECONDS).a_second) / 2  # the machine's own speed drifts meanwhile
     answered = [reply.seconds for reply in made.replies if reply.status == httpx.codes.OK]
     refused = [one for one in made.replies if one.status == httpx.codes.SERVICE_UNAVAILABLE and one.retry_after]
     return {
