@@ -1,5 +1,6 @@
 """Where measurements go."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Thread
@@ -7,6 +8,8 @@ from time import sleep
 from typing import Any
 
 from monitoring.metrics import Metric, MetricKind
+
+log = logging.getLogger(__name__)
 
 _HAND_OVER_SECONDS = 0.5
 _REPEAT_EVERY = 10
@@ -51,7 +54,10 @@ class RayRecorder:
                 sleep(_HAND_OVER_SECONDS)
                 while self._measured:
                     record, value, labels = self._measured.popleft()
-                    record(value, tags=labels)
+                    try:
+                        record(value, tags=labels)
+                    except Exception:  # one that Ray refuses does not end this thread, and with it all others
+                        log.exception("measurement not handed over")
             for (name, pairs), value in list(self._gauges.items()):
                 self._instruments[name].set(value, tags=dict(pairs))
 
