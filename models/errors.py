@@ -46,6 +46,7 @@
         ├── StartError                 Ray does not start
         ├── NotReadyError              a model is not loaded yet, or has failed
         ├── OverloadedError            too many requests wait
+        ├── NoRoomError                the files of others take all the memory
         └── DeadlineError              the answer took longer than the caller was promised
 
 The message template lives on the class; whoever raises passes the values, which stay readable as `error.values`.
@@ -405,6 +406,13 @@ class OverloadedError(ServiceError):
 
     code = "overloaded"
     message = "The service is overloaded. Send the request again after {retry_after_seconds} seconds."
+
+
+class NoRoomError(ServiceError):
+    """The files of others take all the memory that files may take."""
+
+    code = "no_room"
+    message = "The service has no memory left for the file. Send the request again after {retry_after_seconds} seconds."
 
 
 class DeadlineError(ServiceError):

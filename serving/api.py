@@ -15,11 +15,12 @@ from models.errors import BadRequestError, FindingNotFoundError, ThoraxError
 from models.findings import FINDINGS
 from serving.answering import Answer
 from serving.dispatcher import Dispatcher
+from serving.errors import PROBLEM
 from serving.explaining import explained, heat_map_npy, heat_map_png
 from serving.feedback_log import FeedbackLog
 from serving.lineup import read_lineup
 from serving.predictor import Predictor
-from serving.problems import PROBLEM, answer_with_problems
+from serving.problems import answer_with_problems
 from serving.schemas import ModelDescription, PredictionResponse, Problem, Verdict
 from serving.settings import Settings
 from serving.upload import FIELD, UploadRoom, uploaded_file

@@ -13,6 +13,7 @@ from models.errors import (
     FindingNotFoundError,
     MalformedFileError,
     ModelNotFoundError,
+    NoRoomError,
     NotReadyError,
     OverloadedError,
     RegistryError,
@@ -29,6 +30,7 @@ from models.errors import (
 from serving.schemas import Problem
 
 RETRY_AFTER_SECONDS = 2
+PROBLEM = "application/problem+json"
 
 STATUS: Mapping[type[ThoraxError], HTTPStatus] = MappingProxyType(
     {
@@ -43,6 +45,7 @@ STATUS: Mapping[type[ThoraxError], HTTPStatus] = MappingProxyType(
         NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
         StartError: HTTPStatus.SERVICE_UNAVAILABLE,
         OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+        NoRoomError: HTTPStatus.SERVICE_UNAVAILABLE,
         RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
         BundleError: HTTPStatus.SERVICE_UNAVAILABLE,
         DeadlineError: HTTPStatus.GATEWAY_TIMEOUT,

@@ -9,14 +9,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from models.errors import BadRequestError, ThoraxError
+from models.errors import BadRequestError, OverloadedError, ThoraxError
 from monitoring.backends import RayRecorder
 from monitoring.metrics import REJECTIONS
-from serving.errors import RETRY_AFTER_SECONDS, problem, problem_of
+from serving.errors import PROBLEM, RETRY_AFTER_SECONDS, problem, problem_of
 from serving.logs import logger
 from serving.schemas import Problem
-
-PROBLEM = "application/problem+json"
+from serving.shedding import FULL_HEADER
 
 
 def answer_with_problems(api: FastAPI) -> None:
@@ -45,7 +44,10 @@ def _answer(answered: Problem) -> JSONResponse:
 
 
 async def _platform_error(_request: Request, error: ThoraxError) -> JSONResponse:
-    return _answer(problem_of(error))
+    answered = _answer(problem_of(error))
+    if isinstance(error, OverloadedError):
+        answered.headers[FULL_HEADER] = "1"
+    return answered
 
 
 async def _invalid_request(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -12,6 +12,7 @@ from typing import Any
 
 from models.errors import SettingsError, StartError
 from serving.settings import Settings
+from serving.shedding import haproxy_rules, moment_ms
 
 # Read by Ray, and Gradio, when they are imported. HAProxy carries several times the requests of Serve's default proxy.
 _RAY_ENVIRONMENT = {
@@ -39,6 +40,7 @@ _RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "GRADIO_ANALYTICS_ENABLED": "False",
 }
+_HEALTH_CHECK = "5s"  # between two, as by Serve's own default
 _MOST_CONNECTIONS = 20_000
 _FILES_OF_A_CONNECTION = 2.5  # to the client, to the replica, and half of one end of a pipe between them
 _OTHER_FILES = 400
@@ -59,6 +61,9 @@ def running(settings: Settings) -> Iterator[str]:
         StartError: Ray does not start; all others are raised before.
     """
     _check_room(settings)
+    # Serve has no setting for further rules; this one is written into each of HAProxy's backends as it is given.
+    rules = haproxy_rules(moment_ms(settings.max_waiting_requests))
+    os.environ.setdefault("RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER", f"{_HEALTH_CHECK}\n{rules}    default-server")
     for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     _check_free("THORAX_PORT", settings.host, settings.port)

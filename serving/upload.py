@@ -8,7 +8,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from models.errors import BadRequestError, MalformedFileError, OverloadedError, SlowUploadError, TooLargeError
+from models.errors import BadRequestError, MalformedFileError, NoRoomError, SlowUploadError, TooLargeError
 from serving.errors import RETRY_AFTER_SECONDS
 
 FIELD = "file"
@@ -32,14 +32,14 @@ class UploadRoom:
         """What one request holds until it is answered; call what is given with the bytes of each piece.
 
         Raises:
-            OverloadedError: from that call, where the others leave no room.
+            NoRoomError: from that call, where the others leave no room.
         """
         held = 0
 
         def take(size: int) -> None:
             nonlocal held
             if size > self._free:
-                raise OverloadedError(retry_after_seconds=RETRY_AFTER_SECONDS)
+                raise NoRoomError(retry_after_seconds=RETRY_AFTER_SECONDS)
             self._free -= size
             held += size
 
@@ -59,7 +59,7 @@ async def uploaded_file(request: Request, max_bytes: int, seconds: float, take: 
         take: is told the size of each piece, before it is kept.
 
     Raises:
-        OverloadedError: what `take` raises.
+        NoRoomError: what `take` raises.
         SlowUploadError: it is not.
         TooLargeError: more than `max_bytes`; reading stops there.
         MalformedFileError: nothing was sent.

@@ -40,12 +40,20 @@ def overview() -> dashboard.Dashboard:
         .with_panel(_models())
         .with_panel(_lines("Traffic", "reqps", _rate(PREDICTIONS, "model, outcome"), "{{model}} {{outcome}}"))
         .with_panel(_lines("Errors", "reqps", _rate(REJECTIONS, "code"), "{{code}}"))
+        .with_panel(_at_the_door())
         .with_panel(_lines("Latency by phase, median", "s", _latency(0.5), "{{phase}}"))
         .with_panel(_lines("Latency by phase, 95th percentile", "s", _latency(0.95), "{{phase}}"))
         .with_panel(_findings())
         .with_panel(_disagreement())
         .with_panel(_lines("Copies for a shadow", "reqps", _rate(SHADOW_COPIES, "outcome"), "{{outcome}}"))
         .with_panel(_lines("Findings, score at the 90th percentile", "percentunit", _scores(0.9), "{{finding}}"))
+    )
+
+
+def _at_the_door() -> timeseries.Panel:
+    answers = f'sum by (code) (rate(haproxy_frontend_http_responses_total{{proxy="http_frontend"}}[{_WINDOW}]))'
+    return _lines("Answers at the door", "reqps", answers, "{{code}}").description(
+        "By HAProxy's count. What it turns away itself while the service is full (5xx) is in no other panel."
     )
 
 

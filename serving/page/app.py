@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import BadRequestError, ThoraxError
 from models.reading import ReadingLimits, read_radiograph
-from serving.errors import problem_of
+from serving.errors import PROBLEM, problem_of
 from serving.page.blocks import STATIC, page
 from serving.page.examples import examples
 from serving.page.picture import Facts
@@ -21,7 +21,6 @@ from serving.page.platform import Platform
 from serving.page.reading import DATA_ADDRESS, Reader, Step, reading
 from serving.page.report import report
 from serving.page.shield import Shield
-from serving.problems import PROBLEM
 from serving.schemas import PredictionResponse
 from serving.upload import UploadRoom, uploaded_file
 

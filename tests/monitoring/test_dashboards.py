@@ -70,14 +70,16 @@ def service(
 
 @pytest.fixture(scope="module")
 def prometheus(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Prometheus with the committed configuration, but this service's port and a scrape each second."""
+    """Prometheus with the committed configuration, but this service's ports and a scrape each second."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("Prometheus is not installed; run: apt-get install prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     settings = yaml.safe_load((MONITORING / "prometheus" / "prometheus.yml").read_text())
     settings["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s"}
-    settings["scrape_configs"][0]["static_configs"] = [{"targets": [httpx.URL(service.metrics).netloc.decode()]}]
+    ports = {"thorax": "THORAX_METRICS_PORT", "haproxy": "RAY_SERVE_HAPROXY_METRICS_PORT"}
+    for job in settings["scrape_configs"]:
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{service.environment[ports[job['job_name']]]}"]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
     address = f"127.0.0.1:{free_port()}"
     command = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",

@@ -51,6 +51,7 @@ EXPECTED = {
     "NotReadyError": 503,
     "StartError": 503,
     "OverloadedError": 503,
+    "NoRoomError": 503,
     "DeadlineError": 504,
 }
 # Roots of the tree, which nothing raises: each of their children has a line of its own.

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import running_service
 
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.service
 
 
 @pytest.fixture(scope="module")
-def client(production, registry_folder, tmp_path_factory):
-    """Of a service with room for six requests.
+def service(production, registry_folder, tmp_path_factory):
+    """With room for six requests.
 
     A batch waits half an hour for its second radiograph, and an answer may take two seconds.
     """
@@ -31,10 +32,13 @@ def client(production, registry_folder, tmp_path_factory):
         "batch_wait_seconds": 1800,
         "request_timeout_seconds": 2,
     }
-    with (
-        running_service(folder, **settings) as service,
-        httpx.Client(base_url=service.address, timeout=120) as client,
-    ):
+    with running_service(folder, **settings) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    with httpx.Client(base_url=service.address, timeout=120) as client:
         yield client
 
 
@@ -70,6 +74,27 @@ def test_more_requests_than_may_wait_are_turned_away_until_there_is_room(client)
         assert response.json()["code"] == "overloaded"
         assert response.json()["detail"] == "The service is overloaded. Send the request again after 2 seconds."
     assert client.get("/readyz").status_code == httpx.codes.OK
+
+
+def test_while_it_is_full_haproxy_turns_away_for_it(client, service):
+    large = _png(6000)
+    deadline = time.monotonic() + 60
+    with ThreadPoolExecutor(24) as pool:
+        while not _turned_away_by_haproxy(service) and time.monotonic() < deadline:
+            list(pool.map(lambda _: client.post("/v1/predictions", content=large), range(24)))
+    assert _turned_away_by_haproxy(service)
+
+
+def _turned_away_by_haproxy(service):
+    """Of the answers 5xx to clients those that no server gave."""
+    page = httpx.get(f"http://127.0.0.1:{service.environment['RAY_SERVE_HAPROXY_METRICS_PORT']}/metrics").text
+    counts = {"haproxy_frontend_http_responses_total": 0.0, "haproxy_server_http_responses_total": 0.0}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            if sample.name in counts and sample.labels["code"] == "5xx":
+                counts[sample.name] += sample.value
+    to_clients, of_servers = counts.values()
+    return to_clients - of_servers
 
 
 def test_a_client_that_sends_too_slowly_is_given_up(client):

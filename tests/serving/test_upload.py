@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models.errors import BadRequestError, MalformedFileError, OverloadedError, SlowUploadError, TooLargeError
+from models.errors import BadRequestError, MalformedFileError, NoRoomError, SlowUploadError, TooLargeError
 from serving.upload import UploadRoom, uploaded_file
 
 # Every byte, and line ends as multipart's own: what a parser could trip over.
@@ -181,10 +181,10 @@ def test_files_that_are_held_at_once_share_one_room():
     room = UploadRoom(100)
     with room.share() as take, room.share() as take_too:
         take(60)
-        with pytest.raises(OverloadedError):
+        with pytest.raises(NoRoomError):
             take_too(41)
         take_too(40)
-        with pytest.raises(OverloadedError):
+        with pytest.raises(NoRoomError):
             take(1)
     with room.share() as take:
         take(100)
@@ -200,5 +200,5 @@ def test_an_upload_that_finds_no_room_is_turned_away_while_it_arrives():
         with UploadRoom(100).share() as take:
             await uploaded_file(Request({"type": "http", "method": "POST", "headers": []}, receive), 1000, 60, take)
 
-    with pytest.raises(OverloadedError):
+    with pytest.raises(NoRoomError):
         asyncio.run(ask())
