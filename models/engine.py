@@ -1,11 +1,10 @@
 """Runs an exported graph: ONNX Runtime or OpenVINO behind one small protocol."""
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,15 +83,19 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise BundleFormatError(path=graph, reason="OpenVINO cannot load the graph") from error
         self._names = [output.get_any_name() for output in self._alone.outputs]
-        self._of_thread = threading.local()  # an infer request serves one thread at a time
+        self._idle: dict[bool, list[Any]] = {False: [], True: []}  # an infer request serves one thread at a time
 
     def run(self, batch: NDArray[np.float32], crowded: bool = False) -> Outputs:
-        requests = self._of_thread.__dict__.setdefault("requests", {})
-        if crowded not in requests:
-            requests[crowded] = (self._crowded if crowded else self._alone).create_infer_request()
-        request = requests[crowded]
-        request.infer([batch])
-        return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._names)}
+        idle = self._idle[crowded]
+        try:
+            request = idle.pop()  # the last that was used, whose memory the processor's caches hold
+        except IndexError:
+            request = (self._crowded if crowded else self._alone).create_infer_request()
+        try:
+            request.infer([batch])
+            return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(self._names)}
+        finally:
+            idle.append(request)
 
 
 class OpenVinoBfloat16Engine(OpenVinoEngine):

@@ -54,8 +54,8 @@ def load(reference: str, settings: Settings, threads: int) -> Bundle:
     verify_bundle(folder, settings.keys.trusted)
     bundle = load_bundle(folder, digest, settings.engine, threads)
     black = bundle.preprocess(Radiograph(np.zeros((64, 64), np.uint8)))
-    for crowded in (False, True):
-        bundle.score([black], crowded)  # an engine's first run takes longer
+    bundle.score([black])  # an engine's first run takes longer, and takes memory
+    bundle.score([black] * settings.max_batch_size, crowded=True)
     if settings.engine in REDUCED:
         _check_precision(bundle, settings.engine, threads)
     return bundle

@@ -15,12 +15,15 @@ from monitoring.metrics import FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, P
 from serving.answering import Answer, prediction_response
 from serving.batcher import Batcher
 from serving.errors import RETRY_AFTER_SECONDS
-from serving.loading import load
+from serving.loading import EXAMPLES, load
 from serving.logs import logger
 from serving.priority import step_back
 from serving.readers import Readers
 from serving.schemas import ModelName
 from serving.settings import Settings
+
+_DRAWN = EXAMPLES / "normal.png"
+_WARMING_BATCHES = 8  # enough for each thread to meet a full one
 
 log = logger()
 
@@ -60,11 +63,18 @@ class Predictor:
         await asyncio.to_thread(self._readers.begin)
         for model in models[: self._settings.models_in_memory]:
             try:
-                await self.prepare(model)
+                await self._warm(await self.prepare(model))
             except BundleError as error:  # the other models serve all the same
                 log.error("bundle not loaded", model=model.reference, reason=str(error))
         # Not before: the engine's threads, which all bundles share, have the priority of whoever loads first.
         self._loader = ThreadPoolExecutor(1, "loading", step_back)
+
+    async def _warm(self, bundle: Bundle) -> None:
+        """Answers a crowd about a drawn chest: what first answers take of time and memory, no client waits for."""
+        data = await asyncio.to_thread(_DRAWN.read_bytes)
+        read = await self._readers.ready(data, bundle.manifest.preprocessing)
+        crowd = _WARMING_BATCHES * self._settings.max_batch_size  # full batches, which wait for nobody
+        await asyncio.gather(*(self._batcher.score(bundle, read) for _ in range(crowd)))
 
     async def prepare(self, model: ModelName) -> Bundle:
         """The model's bundle, loaded if need be; who gives up waiting does not stop it, for the next one needs it, too.
