@@ -13,6 +13,9 @@ from serving.errors import PROBLEM, RETRY_AFTER_SECONDS, problem_of
 FULL_HEADER = "x-thorax-full"
 """Of a refusal because as many wait as may; HAProxy keeps it to itself."""
 
+FULL_SINCE = "proc.thorax_full_since"
+"""HAProxy's variable for the time of the last such refusal, ms since 1970."""
+
 _SHARE_MS = 2  # about a tenth of what an answer takes of a processor
 _ROUTES = "/v1/predictions /v1/explanations"
 
@@ -34,11 +37,11 @@ def haproxy_rules(moment: int) -> str:
     """
     full = problem_of(OverloadedError(retry_after_seconds=RETRY_AFTER_SECONDS))
     refusal = f"status {HTTPStatus.SERVICE_UNAVAILABLE} content-type {PROBLEM} hdr Retry-After {RETRY_AFTER_SECONDS}"
-    since = "proc.queue_full_since"
+    # A range, for the clock may be set back.
     rules = (
         f"http-request return {refusal} string '{full.model_dump_json()}'"
-        f" if {{ path {_ROUTES} }} {{ date(0,ms),sub({since}) lt {moment} }}",
-        f"http-response set-var({since}) date(0,ms) if {{ res.hdr({FULL_HEADER}) -m found }}",
+        f" if {{ path {_ROUTES} }} {{ date(0,ms),sub({FULL_SINCE}) 0:{moment} }}",
+        f"http-response set-var({FULL_SINCE}) date(0,ms) if {{ res.hdr({FULL_HEADER}) -m found }}",
         f"http-response del-header {FULL_HEADER}",
     )
     return "".join(f"    {rule}\n" for rule in rules)

