@@ -26,6 +26,7 @@ client      asking a service that runs, from Python
 batch       scores of a whole archive, with Ray Data, as parquet
 page        the web page, a program of its own
 app         the only place where things are wired
+shedding    what HAProxy turns away by itself while the service is full
 service     Ray and Serve on this machine, from start to stop
 cli         the command line; commands, a file a group of them
 """
