@@ -61,7 +61,8 @@ def running(settings: Settings) -> Iterator[str]:
         StartError: Ray does not start; all others are raised before.
     """
     _check_room(settings)
-    # Serve has no setting for further rules; this one is written into each of HAProxy's backends as it is given.
+    # Serve has no setting for further rules of HAProxy's. It writes this one, as it is given, into each backend, at the
+    # end of a line `default-server`: our rules stand on lines of their own, and another such line takes what follows.
     rules = haproxy_rules(moment_ms(settings.max_waiting_requests))
     os.environ.setdefault("RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER", f"{_HEALTH_CHECK}\n{rules}    default-server")
     for name, value in _RAY_ENVIRONMENT.items():

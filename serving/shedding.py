@@ -1,7 +1,7 @@
 """What HAProxy turns away by itself while the service is full.
 
-A refusal by the service takes a tenth of what an answer takes, so that a crowd would keep it from answering. For a
-moment after each, HAProxy gives the same refusal to whoever comes.
+A refusal by the service costs nearly a tenth of an answer, so that a crowd would keep it from answering. For a moment
+after each, HAProxy gives the same refusal to whoever comes.
 """
 
 import os

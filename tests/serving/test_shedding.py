@@ -34,7 +34,7 @@ class Door:
     asked: list[str] = field(default_factory=list)
 
     def get(self, path: str = PREDICTIONS) -> httpx.Response:
-        return httpx.get(self.address + path)
+        return httpx.get(self.address + path, timeout=PATIENCE_SECONDS)
 
     def refuse(self) -> None:
         """The server refuses once because it is full."""
