@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -20,8 +21,6 @@ VIRIDIS = (
 the colour-blind, and, unlike cividis, nowhere grey as the radiograph is."""
 
 _NARROWEST_PX = 360
-_BAND_ROWS = 32
-"""That are coloured at a time: what is made on the way stays in the processor's cache."""
 _LEGEND = ("low", "high")
 
 
@@ -49,26 +48,31 @@ def place_map(
     return placed
 
 
-def overlay(
-    radiograph: Radiograph, heat: NDArray[np.float32], outline: NDArray[np.bool_] | None = None
-) -> NDArray[np.uint8]:
-    """A radiograph under a heat map in colours.
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """A radiograph under a heat map in colours; a `models.png.Picture`, whose rows are coloured when asked for.
 
-    Args:
+    Attributes:
         radiograph: (H, W).
         heat: (H, W) float32 in [0, 1], as `place_map` gives it; the hotter, the less of the radiograph shows.
         outline: (H, W), what is drawn white over both.
-
-    Returns:
-        (H, W, 3) uint8, red, green and blue.
     """
-    colours = np.empty((*heat.shape, 3), np.uint8)
-    for top in range(0, len(colours), _BAND_ROWS):
-        band = slice(top, top + _BAND_ROWS)
-        colours[band] = _laid_over(radiograph.levels[band], heat[band])
-    if outline is not None:
-        colours[outline] = 255
-    return colours
+
+    radiograph: Radiograph
+    heat: NDArray[np.float32]
+    outline: NDArray[np.bool_] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
+        return (*self.heat.shape, 3)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
+        """(h, W, 3) uint8, red, green and blue of the rows."""
+        colours = _laid_over(self.radiograph.levels[rows], self.heat[rows])
+        if self.outline is not None:
+            colours[self.outline[rows]] = 255
+        return colours
 
 
 def _laid_over(levels: GreyLevels, heat: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -78,25 +82,23 @@ def _laid_over(levels: GreyLevels, heat: NDArray[np.float32]) -> NDArray[np.uint
     return cv2.add(cv2.merge([shown] * 3), cv2.applyColorMap(steps, _LAID)).astype(np.uint8, copy=False)
 
 
-def captioned(colours: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.uint8]:
-    """A picture as `overlay` gives it, with the legend of its colours and lines of text below.
+def caption(lines: Sequence[str], width: int) -> NDArray[np.uint8]:
+    """What stands below an overlay: the legend of its colours, and lines of text.
 
     Args:
-        colours: (H, W, 3) uint8.
         lines: of text; broken where they are too long.
+        width: of the overlay, px.
 
     Returns:
-        (H + caption, max(W, 360), 3) uint8; the picture is its upper left part, so places keep their coordinates.
+        (h, max(width, 360), 3) uint8.
     """
-    height, width, _ = colours.shape
     broad = max(width, _NARROWEST_PX)
     size = max(12, broad // 45)
     rows = [row for line in lines for row in _broken(line, size, broad - 2 * size)]
     step = size * 3 // 2
-    canvas = np.zeros((height + step * (len(rows) + 1) + size, broad, 3), np.uint8)
-    canvas[:height, :width] = colours
+    canvas = np.zeros((step * (len(rows) + 1) + size, broad, 3), np.uint8)
     low, high = (_word(word, size) for word in _LEGEND)
-    left, right, top = size + low.shape[1] + size // 2, broad // 2 - high.shape[1] - size, height + size // 2
+    left, right, top = size + low.shape[1] + size // 2, broad // 2 - high.shape[1] - size, size // 2
     canvas[top + size // 8 :, left:right][:size] = _coloured(np.linspace(0, 1, right - left)).round()
     _write(canvas, low, size, top)
     _write(canvas, high, right + size // 2, top)
@@ -109,7 +111,7 @@ def captioned(colours: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.ui
 def _write(canvas: NDArray[np.uint8], word: NDArray[np.uint8], left: int, top: int) -> None:
     height, width = word.shape
     place = canvas[top : top + height, left : left + width]
-    place[:] = word[:, : place.shape[1], np.newaxis]  # a word may be broader than the picture
+    place[:] = word[:, : place.shape[1], np.newaxis]  # a word may be broader than the canvas
 
 
 def _broken(line: str, size: int, width: int) -> list[list[tuple[int, str]]]:

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from models.bundle import Bundle
-from models.explain import overlay, place_map
+from models.explain import Overlay, place_map
 from models.png import rgb_png
 from models.radiograph import Radiograph
 from models.scoring import Array
@@ -183,5 +183,5 @@ def _example(pointing: Pointing, seen: _Seen) -> dict[str, str]:
     lesion = np.asarray(Image.fromarray(seen.lesion).resize((width, height), Image.Resampling.NEAREST))
     heat = place_map(seen.heat, _scaled(seen.region, shape, small), small)
     title = f"{pointing.finding}: {'hit' if pointing.hit else 'missed'}, overlap {pointing.iou:.2f}"
-    picture = rgb_png(overlay(reduced, heat, lesion & ~binary_erosion(lesion)))
+    picture = rgb_png(Overlay(reduced, heat, lesion & ~binary_erosion(lesion)))
     return {"title": title, "png": b64encode(picture).decode("ascii")}

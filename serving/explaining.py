@@ -2,14 +2,17 @@
 
 from io import BytesIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import FindingNotFoundError, NoAnswerError
-from models.explain import captioned, overlay, place_map
+from models.explain import Overlay, caption, place_map
 from models.png import rgb_png
 from serving.answering import Answer
 from serving.schemas import Explanation, HeatMap, Region
+
+cv2.setNumThreads(1)  # the bands of a picture are drawn side by side already
 
 
 def explained(answer: Answer) -> Explanation:
@@ -57,7 +60,7 @@ def heat_map_png(answer: Answer, finding: str) -> bytes:
         f"{one.score:.2f}, operating point {one.operating_point:.2f}.",
         f"Model {response.model.name}, version {response.model.version}. {response.notice}",
     ]
-    return rgb_png(captioned(overlay(answer.film_asked_for.radiograph, heat), lines))
+    return rgb_png(Overlay(answer.film_asked_for.radiograph, heat), caption(lines, heat.shape[1]))
 
 
 def heat_map_npy(answer: Answer, finding: str) -> bytes:

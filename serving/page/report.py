@@ -13,7 +13,7 @@ from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Image, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from models.explain import overlay, place_map
+from models.explain import Overlay, place_map
 from models.png import rgb_png
 from models.radiograph import Radiograph
 from serving.page.picture import Facts
@@ -100,7 +100,7 @@ def _picture(explanation: Explanation | None, radiograph: Radiograph, finding: s
             if found.finding == finding:
                 heat = place_map(np.asarray(found.values, np.float32), region, (rows, columns))
     scale = _PICTURE_MM * mm / max(rows, columns)
-    return Image(BytesIO(rgb_png(overlay(radiograph, heat))), columns * scale, rows * scale)
+    return Image(BytesIO(rgb_png(Overlay(radiograph, heat))), columns * scale, rows * scale)
 
 
 def _caption(shown: Sheet, finding: str | None) -> Paragraph:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from models.explain import overlay, place_map
+from models.explain import Overlay, place_map
 from models.reading import read_radiograph_file
 
 pytestmark = pytest.mark.service
@@ -56,7 +56,7 @@ def test_a_picture_has_the_radiograph_in_its_own_geometry_and_a_caption_below(cl
         colours = np.asarray(picture)
     assert colours.shape[1] == COLUMNS
     assert colours.shape[0] > ROWS
-    expected = overlay(radiograph, place_map(maps[..., 2].copy(), (0, 0, COLUMNS, ROWS), (ROWS, COLUMNS)))
+    expected = Overlay(radiograph, place_map(maps[..., 2].copy(), (0, 0, COLUMNS, ROWS), (ROWS, COLUMNS)))[:]
     # A level of the float maps rounds to another of 255 here and there.
     np.testing.assert_allclose(colours[:ROWS].astype(int), expected.astype(int), atol=3)
     assert colours[ROWS:].max() == 255
