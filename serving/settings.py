@@ -42,7 +42,7 @@ class Settings(BaseSettings):
         canary_max_failures: share of a canary's answers that may fail, beyond production's.
         canary_max_slowdown: of a canary's median answer, times production's.
         canary_min_answers: of both, before their times are compared.
-        max_batch_size: radiographs scored at once; on processors, more than a few cost more than one by one.
+        max_batch_size: radiographs scored at once; on processors, more than two take longer than one by one.
         batch_wait_seconds: how long the first of a batch waits for others though a thread of the engine is free.
         max_waiting_requests: at work or waiting, of one replica; more are turned away with 503.
         max_upload_bytes: of one request.
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     canary_max_failures: Annotated[float, Field(ge=0, le=1)] = 0.02
     canary_max_slowdown: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.0
     canary_min_answers: PositiveInt = 50
-    max_batch_size: PositiveInt = 4
+    max_batch_size: PositiveInt = 2
     batch_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     max_waiting_requests: PositiveInt = 128
     max_upload_bytes: PositiveInt = 64 * _MEBIBYTE

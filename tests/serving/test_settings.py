@@ -37,7 +37,7 @@ DEFAULTS = {
     "canary_max_failures": 0.02,
     "canary_max_slowdown": 2.0,
     "canary_min_answers": 50,
-    "max_batch_size": 4,
+    "max_batch_size": 2,
     "batch_wait_seconds": 0.0,
     "max_waiting_requests": 128,
     "max_upload_bytes": 67_108_864,
