@@ -89,6 +89,7 @@ def _findings(manifest: Manifest, prediction: Prediction) -> list[FindingAnswer]
         prediction.scores,
         prediction.probabilities,
         manifest.operating_points,
+        manifest.conformal.absent_below,
         prediction.present,
         prediction.uncertain,
     )
@@ -98,11 +99,12 @@ def _findings(manifest: Manifest, prediction: Prediction) -> list[FindingAnswer]
             score=float(score),
             probability=float(probability),
             operating_point=point,
+            absent_below=below,
             present=bool(present),
             uncertain=bool(uncertain),
             confounded=name in manifest.confounded,
         )
-        for name, score, probability, point, present, uncertain in zip(*columns, strict=True)
+        for name, score, probability, point, below, present, uncertain in zip(*columns, strict=True)
     ]
 
 

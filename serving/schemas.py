@@ -33,6 +33,7 @@ class FindingAnswer(_Answer):
         score: in [0, 1], as the network gives it.
         probability: in [0, 1], calibrated.
         operating_point: the score from which on the finding is called present.
+        absent_below: the score below which it may be called absent at the model's stated risk; 0 where it never may.
         present: whether the score reaches it.
         uncertain: whether the finding can be called neither present nor absent at the model's stated risk.
         confounded: whether how or where an image was made tells nearly as much about the finding as the model does.
@@ -42,6 +43,7 @@ class FindingAnswer(_Answer):
     score: float
     probability: float
     operating_point: float
+    absent_below: float
     present: bool
     uncertain: bool
     confounded: bool

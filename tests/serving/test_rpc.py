@@ -51,7 +51,7 @@ def test_the_answer_is_that_of_http(predict, service, chest_dicom):
     answer = httpx.post(f"{service.address}/v1/predictions?explain=true", content=data, timeout=60).json()
     assert reply.model.digest == answer["model"]["digest"]
     assert [one.finding for one in reply.findings] == [one["finding"] for one in answer["findings"]]
-    for name in ("score", "probability", "operating_point", "present", "uncertain", "confounded"):
+    for name in ("score", "probability", "operating_point", "absent_below", "present", "uncertain", "confounded"):
         over_http = [one[name] for one in answer["findings"]]
         assert [getattr(one, name) for one in reply.findings] == pytest.approx(over_http, abs=1e-6)
     assert list(reply.decision.reasons) == answer["decision"]["reasons"]

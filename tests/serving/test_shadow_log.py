@@ -16,6 +16,7 @@ def pair(finding, production, shadow, point=0.55):
             score=probability,
             probability=probability,
             operating_point=point,
+            absent_below=point,
             present=probability >= point,
             uncertain=False,
             confounded=False,

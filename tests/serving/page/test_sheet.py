@@ -19,9 +19,9 @@ def hottest_at(row, column, rows=7, columns=7):
     return HeatMap(finding="Effusion", values=values)
 
 
-def finding(name, probability, present=False, uncertain=False, confounded=False):
-    return FindingAnswer(finding=name, score=0.83, probability=probability, operating_point=0.44, present=present,
-                         uncertain=uncertain, confounded=confounded)  # fmt: skip
+def finding(name, probability, present=False, uncertain=False, confounded=False, below=0.12):
+    return FindingAnswer(finding=name, score=0.83, probability=probability, operating_point=0.44, absent_below=below,
+                         present=present, uncertain=uncertain, confounded=confounded)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,21 @@ def test_everything_that_is_filled_in_is_escaped(answer):
     assert re.findall(r"<(?:img|script)|on\w+=\"", html) == []
     assert 'href="javascript' not in html
     assert html.count("&lt;img src=x onerror=alert(1)&gt;") >= 5
+
+
+@pytest.mark.parametrize(
+    ("below", "band", "words"),
+    [
+        (0.12, "left: 12.0%; width: 32.0%", "absent below 0.12; in the band between, neither"),
+        (0.0, "left: 0.0%; width: 44.0%", "never absent; in the band between, neither"),
+        (0.7, "left: 44.0%; width: 0.0%", "absent below 0.44."),
+    ],
+)
+def test_a_band_shows_where_a_finding_is_neither(answer, below, band, words):
+    shown = sheet(answer.model_copy(update={"findings": [finding("Mass", 0.3, below=below)]}), UNKNOWN)
+    html = rendered("findings.html", sheet=shown, confounded=CONFOUNDED)
+    assert f'class="band" style="{band}"' in html
+    assert f"called present from 0.44 on (tick), {words}" in html
 
 
 def test_a_card_is_shown_as_markdown():
