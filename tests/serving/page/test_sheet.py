@@ -105,8 +105,8 @@ def test_everything_that_is_filled_in_is_escaped(answer):
 @pytest.mark.parametrize(
     ("below", "band", "words"),
     [
-        (0.12, "left: 12.0%; width: 32.0%", "absent below 0.12; in the band between, neither"),
-        (0.0, "left: 0.0%; width: 44.0%", "never absent; in the band between, neither"),
+        (0.12, "left: 12.0%; width: 32.0%", "absent below 0.12; within the band neither"),
+        (0.0, "left: 0.0%; width: 44.0%", "never absent; within the band neither"),
         (0.7, "left: 44.0%; width: 0.0%", "absent below 0.44."),
     ],
 )
