@@ -11,18 +11,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from scipy.special import logit
 
 from models.calibration import Calibration
 from models.conformal import Conformal
 from models.engine import Engine, load_engine
 from models.errors import BundleDigestError, BundleFormatError, OutputError, UnknownNameError
-from models.findings import Head, Task, find_task
+from models.findings import Head, Task, TaskKind, columns_of_heads, find_task
 from models.gates import AgeGroup, Gates, GateValues, load_gates
 from models.preprocessing import Preprocessor
 from models.radiograph import Radiograph
@@ -178,6 +180,19 @@ class Bundle:
         self.engine_name = engine_name
         self._engine = engine
         self._gates = gates
+
+    @cached_property
+    def operating_probabilities(self) -> tuple[float | None, ...]:
+        """Of each finding the calibrated probability at its operating point, from which on it is present, too.
+
+        None for a class of a multiclass head, whose probability depends on those of the others.
+        """
+        points = np.clip(self.manifest.operating_points, 1e-12, 1 - 1e-12)
+        found: list[float | None] = self.manifest.calibration.probabilities(logit(points)[np.newaxis])[0].tolist()
+        for head, columns in columns_of_heads(self.manifest.heads):
+            if head.kind is TaskKind.MULTICLASS:
+                found[columns] = [None] * len(head.findings)
+        return tuple(found)
 
     def predict(self, radiographs: Sequence[Radiograph]) -> list[Prediction]:
         """The predictions of radiographs, in their order: `preprocess` each, then `score` them as one batch."""

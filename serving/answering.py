@@ -67,7 +67,7 @@ def prediction_response(
     return PredictionResponse(
         id=str(uuid4()),
         model=model,
-        findings=[] if verdict == "refuses" else _findings(manifest, prediction),
+        findings=[] if verdict == "refuses" else _findings(bundle, prediction),
         decision=_decision(manifest, prediction, verdict),
         gates=Gates(
             chest_radiograph=chest_radiograph, in_distribution=in_distribution, age_group=age_group_of(tags.age_years)
@@ -83,12 +83,14 @@ def prediction_response(
     )
 
 
-def _findings(manifest: Manifest, prediction: Prediction) -> list[FindingAnswer]:
+def _findings(bundle: Bundle, prediction: Prediction) -> list[FindingAnswer]:
+    manifest = bundle.manifest
     columns = (
         manifest.findings,
         prediction.scores,
         prediction.probabilities,
         manifest.operating_points,
+        bundle.operating_probabilities,
         manifest.conformal.absent_below,
         prediction.present,
         prediction.uncertain,
@@ -99,12 +101,13 @@ def _findings(manifest: Manifest, prediction: Prediction) -> list[FindingAnswer]
             score=float(score),
             probability=float(probability),
             operating_point=point,
+            operating_probability=at_point,
             absent_below=below,
             present=bool(present),
             uncertain=bool(uncertain),
             confounded=name in manifest.confounded,
         )
-        for name, score, probability, point, below, present, uncertain in zip(*columns, strict=True)
+        for name, score, probability, point, at_point, below, present, uncertain in zip(*columns, strict=True)
     ]
 
 

@@ -33,8 +33,9 @@ class FindingAnswer(_Answer):
         score: in [0, 1], as the network gives it.
         probability: in [0, 1], calibrated.
         operating_point: the score from which on the finding is called present.
+        operating_probability: the probability at that score; none for a class, for it depends on the others.
         absent_below: the score below which it may be called absent at the model's stated risk; 0 where it never may.
-        present: whether the score reaches it.
+        present: whether the score reaches the operating point.
         uncertain: whether the finding can be called neither present nor absent at the model's stated risk.
         confounded: whether how or where an image was made tells nearly as much about the finding as the model does.
     """
@@ -43,6 +44,7 @@ class FindingAnswer(_Answer):
     score: float
     probability: float
     operating_point: float
+    operating_probability: float | None = None
     absent_below: float
     present: bool
     uncertain: bool

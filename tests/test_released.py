@@ -3,15 +3,18 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
 from models.bundle import load_bundle
 from models.card import DRAWN_NOTICE, NOTICE
+from models.findings import TaskKind
 from models.gates import CHEST_RADIOGRAPH_FROM, IN_DISTRIBUTION_FROM
 from models.reading import read_radiograph_file
 from pipelines.params import load_params
 from pipelines.publish import MOST_BYTES
+from serving.loading import EXAMPLES
 
 RELEASED = Path(__file__).parents[1] / "data/released"
 MODELS = ("pneumonia", "thoracic")
@@ -73,3 +76,15 @@ def test_a_real_chest_passes_its_gates(bundle):
 
 def test_a_real_limb_does_not(bundle):
     assert gates(bundle, "RG3_UNCR.dcm").chest_radiograph < CHEST_RADIOGRAPH_FROM
+
+
+def test_a_finding_is_present_where_its_probability_reaches_that_of_the_operating_point(bundle):
+    files = [get_testdata_file("RG1_UNCR.dcm", download=False), *EXAMPLES.glob("*.png")]
+    predictions = bundle.predict([read_radiograph_file(file) for file in files])
+    if bundle.manifest.heads[0].kind is TaskKind.MULTICLASS:
+        assert set(bundle.operating_probabilities) == {None}
+        return
+    needed = np.array(bundle.operating_probabilities)
+    assert ((needed > 0) & (needed < 1)).all()
+    for prediction in predictions:
+        assert prediction.present.tolist() == (prediction.probabilities >= needed).tolist()

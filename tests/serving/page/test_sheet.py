@@ -117,6 +117,14 @@ def test_a_band_shows_where_a_finding_is_neither(answer, below, band, words):
     assert f"called present from 0.44 on (tick), {words}" in html
 
 
+@pytest.mark.parametrize(("probability", "ticks"), [(0.25, ["left: 25.0%", "left: 44.0%"]), (None, ["left: 44.0%"])])
+def test_a_tick_on_the_bar_shows_the_operating_point_where_one_can_be_told(answer, probability, ticks):
+    one = finding("Mass", 0.3).model_copy(update={"operating_probability": probability})
+    shown = sheet(answer.model_copy(update={"findings": [one]}), UNKNOWN)
+    html = rendered("findings.html", sheet=shown, confounded=CONFOUNDED)
+    assert re.findall(r'class="tick" style="(.*?)"', html) == ticks
+
+
 def test_a_card_is_shown_as_markdown():
     html = rendered("card.html", card="## Limits\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
     assert "<h2>Limits</h2>" in html
