@@ -102,7 +102,7 @@ def _findings(bundle: Bundle, prediction: Prediction) -> list[FindingAnswer]:
             probability=float(probability),
             operating_point=point,
             operating_probability=at_point,
-            absent_below=below,
+            absent_below=None if at_point is None else min(below, point),
             present=bool(present),
             uncertain=bool(uncertain),
             confounded=name in manifest.confounded,

@@ -33,8 +33,8 @@ class FindingAnswer(_Answer):
         score: in [0, 1], as the network gives it.
         probability: in [0, 1], calibrated.
         operating_point: the score from which on the finding is called present.
-        operating_probability: the probability at that score; none for a class, for it depends on the others.
-        absent_below: the score below which it may be called absent at the model's stated risk; 0 where it never may.
+        operating_probability: the probability at that score; none for one of several classes, which hang together.
+        absent_below: the score below which it is absent at the model's stated risk; 0 where it never is, none as above.
         present: whether the score reaches the operating point.
         uncertain: whether the finding can be called neither present nor absent at the model's stated risk.
         confounded: whether how or where an image was made tells nearly as much about the finding as the model does.
@@ -45,7 +45,7 @@ class FindingAnswer(_Answer):
     probability: float
     operating_point: float
     operating_probability: float | None = None
-    absent_below: float
+    absent_below: float | None = None
     present: bool
     uncertain: bool
     confounded: bool

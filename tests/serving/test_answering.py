@@ -57,7 +57,6 @@ def finding(name, score, probability, operating_point, present):
         "score": score,
         "probability": probability,
         "operating_point": operating_point,
-        "absent_below": 0.25,
         "present": present,
         "uncertain": False,
         "confounded": False,

@@ -107,14 +107,22 @@ def test_everything_that_is_filled_in_is_escaped(answer):
     [
         (0.12, "left: 12.0%; width: 32.0%", "absent below 0.12; within the band neither"),
         (0.0, "left: 0.0%; width: 44.0%", "never absent; within the band neither"),
-        (0.7, "left: 44.0%; width: 0.0%", "absent below 0.44."),
+        (0.44, "left: 44.0%; width: 0.0%", "absent below 0.44."),
     ],
 )
 def test_a_band_shows_where_a_finding_is_neither(answer, below, band, words):
-    shown = sheet(answer.model_copy(update={"findings": [finding("Mass", 0.3, below=below)]}), UNKNOWN)
+    one = finding("Mass", 0.3, below=below)
+    shown = sheet(answer.model_copy(update={"findings": [one]}), UNKNOWN)
     html = rendered("findings.html", sheet=shown, confounded=CONFOUNDED)
     assert f'class="band" style="{band}"' in html
     assert f"called present from 0.44 on (tick), {words}" in html
+
+
+def test_one_of_several_classes_has_no_band(answer):
+    one = finding("Viral Pneumonia", 0.3, uncertain=True, below=None)
+    html = rendered("findings.html", sheet=sheet(answer.model_copy(update={"findings": [one]}), UNKNOWN), confounded="")
+    assert 'class="band"' not in html
+    assert "called present from 0.44 on (tick). It cannot be ruled out" in html
 
 
 @pytest.mark.parametrize(("probability", "ticks"), [(0.25, ["left: 25.0%", "left: 44.0%"]), (None, ["left: 44.0%"])])
