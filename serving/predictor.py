@@ -46,7 +46,6 @@ class Predictor:
         self._loader = ThreadPoolExecutor(1, "loading")
         self._loading: set[asyncio.Future[Bundle]] = set()
         self._recorder = RayRecorder((FINDING_SCORE, MODEL_LOADS, PREDICTION_SECONDS, PREDICTIONS))
-        self._latest: tuple[str, Bundle] | None = None  # asked for last: Serve measures each look-up
         self.at_work = 0
         self.loaded = 0
 
@@ -83,15 +82,10 @@ class Predictor:
         Raises:
             BundleError: it is not what the registry says, or nobody who is trusted signed it.
         """
-        reference = model.reference
-        if self._latest and self._latest[0] == reference:
-            return self._latest[1]
-        self._latest = None  # may be the one that has to leave
-        task = asyncio.ensure_future(self._loaded(reference))
+        task = asyncio.ensure_future(self._loaded(model.reference))
         self._loading.add(task)
         task.add_done_callback(self._loading.discard)
         bundle: Bundle = await asyncio.shield(task)
-        self._latest = reference, bundle
         return bundle
 
     async def _load(self, reference: str) -> Bundle:
