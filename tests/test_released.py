@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
 from models.bundle import load_bundle
 from models.card import DRAWN_NOTICE, NOTICE
-from models.findings import TaskKind
 from models.gates import CHEST_RADIOGRAPH_FROM, IN_DISTRIBUTION_FROM
 from models.reading import read_radiograph_file
 from pipelines.params import load_params
 from pipelines.publish import MOST_BYTES
+from serving.answering import prediction_response
 from serving.loading import EXAMPLES
+from serving.schemas import ModelName
 
 RELEASED = Path(__file__).parents[1] / "data/released"
 MODELS = ("pneumonia", "thoracic")
@@ -78,13 +78,22 @@ def test_a_real_limb_does_not(bundle):
     assert gates(bundle, "RG3_UNCR.dcm").chest_radiograph < CHEST_RADIOGRAPH_FROM
 
 
-def test_a_finding_is_present_where_its_probability_reaches_that_of_the_operating_point(bundle):
-    files = [get_testdata_file("RG1_UNCR.dcm", download=False), *EXAMPLES.glob("*.png")]
-    predictions = bundle.predict([read_radiograph_file(file) for file in files])
-    if bundle.manifest.heads[0].kind is TaskKind.MULTICLASS:
-        assert set(bundle.operating_probabilities) == {None}
-        return
-    needed = np.array(bundle.operating_probabilities)
-    assert ((needed > 0) & (needed < 1)).all()
-    for prediction in predictions:
-        assert prediction.present.tolist() == (prediction.probabilities >= needed).tolist()
+def test_what_is_said_of_a_finding_follows_from_its_two_thresholds():
+    thoracic = load_bundle(RELEASED / "thoracic")
+    files = [get_testdata_file("RG1_UNCR.dcm", download=False), *sorted(EXAMPLES.glob("*.png"))]
+    radiographs = [read_radiograph_file(file) for file in files]
+    name = ModelName(name="thoracic", version="1", digest=thoracic.digest)
+    said = [
+        one
+        for radiograph, prediction in zip(radiographs, thoracic.predict(radiographs), strict=True)
+        for one in prediction_response(thoracic, name, prediction, radiograph.tags).findings
+    ]
+    assert len({(one.present, one.uncertain) for one in said}) == 3  # present, uncertain and absent are all among them
+    for one in said:
+        assert one.present == (one.probability >= one.operating_probability)
+        assert (not one.present and not one.uncertain) == (one.score < one.absent_below)
+
+
+def test_classes_have_no_thresholds_of_their_own_beside_the_operating_point():
+    pneumonia = load_bundle(RELEASED / "pneumonia")
+    assert pneumonia.operating_probabilities == (None, None, None)

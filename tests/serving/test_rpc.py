@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 
 from models.errors import (
@@ -18,9 +19,12 @@ from models.errors import (
     TooLargeError,
     UnknownFormatError,
 )
+from models.radiograph import Radiograph
+from serving.answering import prediction_response
 from serving.app import NAME
 from serving.errors import status_of
-from serving.rpc import CODES, METADATA, messages, stub
+from serving.rpc import CODES, METADATA, messages, reply_of, stub
+from serving.schemas import ModelName
 from tests.models.test_errors import example
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +44,17 @@ def test_the_generated_modules_are_those_of_the_protocol(tmp_path):
     subprocess.run(compiler, check=True)
     for name in ("rpc_pb2.py", "rpc_pb2_grpc.py"):
         assert (tmp_path / "serving" / name).read_text() == (ROOT / "serving" / name).read_text()
+
+
+def test_a_message_has_the_thresholds_that_an_answer_has(bundle):
+    radiograph = Radiograph(np.zeros((64, 64), np.uint8))
+    (prediction,) = bundle.predict([radiograph])
+    name = ModelName(name="pneumonia", version="1", digest=bundle.digest)
+    answer = prediction_response(bundle, name, prediction, radiograph.tags)
+    alone = answer.findings[0].model_copy(update={"operating_probability": 0.25, "absent_below": 0.0})
+    first, second, _ = reply_of(answer.model_copy(update={"findings": [alone, *answer.findings[1:]]})).findings
+    assert (first.operating_probability, first.HasField("absent_below"), first.absent_below) == (0.25, True, 0.0)
+    assert not second.HasField("operating_probability")
 
 
 @pytest.mark.service
